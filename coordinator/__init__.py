@@ -1,0 +1,1 @@
+"""The operator's side: cutting, compiling, planning, server segments, rounds."""

@@ -1,0 +1,1 @@
+"""What is known of each board, as data with sources."""

@@ -1,0 +1,1 @@
+"""Carrying bytes between parties: the seam and its two worlds."""
