@@ -1,0 +1,142 @@
+"""The wire form of a tensor: a type name, a shape and little-endian bytes in C order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from attrs import Attribute, field, frozen
+from numpy.typing import NDArray
+
+from runtime.errors import WireError
+
+Array = NDArray[Any]
+
+# The types that may travel, by wire name. Nothing else is ever decoded.
+DTYPES: Mapping[str, np.dtype[Any]] = {
+    "bool": np.dtype("?"),
+    "u8": np.dtype("u1"),
+    "i8": np.dtype("i1"),
+    "u16": np.dtype("<u2"),
+    "i16": np.dtype("<i2"),
+    "i32": np.dtype("<i4"),
+    "i64": np.dtype("<i8"),
+    "f16": np.dtype("<f2"),
+    "f32": np.dtype("<f4"),
+    "f64": np.dtype("<f8"),
+}
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_LABEL_DTYPES = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "i4", "i8"))
+
+_MOST_DIMENSIONS = 8
+# Also bounds empty tensors such as (0, 2**62, 2**62), whose strides numpy cannot hold.
+_MOST_ELEMENTS = 2**40
+
+
+def _known_dtype(_: PackedTensor, __: Attribute[str], dtype: object) -> None:
+    if type(dtype) is not str or dtype not in DTYPES:
+        raise WireError(f"tensor type {_shown(dtype)} is none of {', '.join(DTYPES)}")
+
+
+def _sane_shape(_: PackedTensor, __: Attribute[tuple[int, ...]], shape: object) -> None:
+    if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
+        raise WireError(f"tensor shape is not a tuple of at most {_MOST_DIMENSIONS} sizes")
+    if not all(type(size) is int and 0 <= size <= _MOST_ELEMENTS for size in shape):
+        raise WireError(f"tensor shape {_shown(shape)} holds something that is not a size")
+    if math.prod(max(size, 1) for size in shape) > _MOST_ELEMENTS:
+        raise WireError(f"tensor shape {_shown(shape)} has more than {_MOST_ELEMENTS} elements")
+
+
+def _fitting_data(packed: PackedTensor, _: Attribute[bytes], data: object) -> None:
+    if type(data) is not bytes:
+        raise WireError(f"tensor data is {type(data).__name__}, not bytes")
+    expected_bytes = math.prod(packed.shape) * DTYPES[packed.dtype].itemsize
+    if len(data) != expected_bytes:
+        raise WireError(
+            f"tensor {packed.dtype}{list(packed.shape)} needs {expected_bytes} bytes of data, "
+            f"not {len(data)}"
+        )
+    # A bool that is neither 0 nor 1 is undefined behaviour in numpy and onnxruntime.
+    if packed.dtype == "bool" and data.strip(b"\0\1"):
+        raise WireError("tensor of type bool holds bytes other than 0 and 1")
+
+
+@frozen
+class PackedTensor:
+    """A tensor as it travels. An instance is valid: bad fields raise WireError.
+
+    `shape` has at most 8 dimensions and 2**40 elements; `data` has exactly the bytes of `shape`.
+    """
+
+    dtype: str = field(validator=_known_dtype)
+    shape: tuple[int, ...] = field(validator=_sane_shape)
+    data: bytes = field(validator=_fitting_data, repr=lambda data: f"<{len(data)} bytes>")
+
+
+def pack(array: Array) -> PackedTensor:
+    """Copies an array of any layout into its wire form.
+
+    Raises ValueError for a type that does not travel.
+    """
+    wire_dtype = array.dtype.newbyteorder("<")
+    if wire_dtype not in _NAMES:
+        raise ValueError(f"arrays of {array.dtype} do not travel; use one of {', '.join(DTYPES)}")
+    data = array.astype(wire_dtype, copy=False).tobytes()
+    return PackedTensor(_NAMES[wire_dtype], array.shape, data)
+
+
+def unpack(packed: PackedTensor) -> Array:
+    """Returns a read-only view of the packed bytes; nothing is copied."""
+    return np.ndarray(packed.shape, DTYPES[packed.dtype], buffer=packed.data)
+
+
+def pack_all(arrays: Mapping[str, Array]) -> dict[str, PackedTensor]:
+    """Packs every array under its own name."""
+    return {name: pack(array) for name, array in arrays.items()}
+
+
+def unpack_all(packed: Mapping[str, PackedTensor]) -> dict[str, Array]:
+    """Unpacks every tensor under its own name, as read-only views."""
+    return {name: unpack(tensor) for name, tensor in packed.items()}
+
+
+def to_wire(packed: PackedTensor) -> list[object]:
+    """Returns `[dtype, shape, data]`, made of what msgpack knows."""
+    return [packed.dtype, list(packed.shape), packed.data]
+
+
+def from_wire(value: object) -> PackedTensor:
+    """Reads `[dtype, shape, data]` back. Raises WireError, and nothing else, for anything else."""
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        raise WireError("a tensor must be a list [dtype, shape, data]")
+    dtype, shape, data = value
+    if not isinstance(shape, list | tuple):
+        raise WireError(f"tensor shape is {type(shape).__name__}, not a list")
+    return PackedTensor(dtype, tuple(shape), data)
+
+
+def narrow_labels(array: Array) -> Array:
+    """Casts integers to the smallest of u8, i8, u16, i16, i32, i64 that holds all the values.
+
+    Other types (regression targets, masks) come back as they are. Raises ValueError for integers
+    beyond int64.
+    """
+    if array.dtype.kind not in "iu":
+        return array
+    least, most = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    for dtype in _LABEL_DTYPES:
+        bounds = np.iinfo(dtype)
+        if bounds.min <= least and most <= bounds.max:
+            return array.astype(dtype, copy=False)
+    raise ValueError(f"label {most} does not fit into 64 bits with a sign")
+
+
+def _shown(value: object) -> str:
+    """Returns a short text of a hostile value: it may be long, or nested without end."""
+    if isinstance(value, str):
+        return repr(value[:20])
+    if isinstance(value, tuple) and all(type(size) is int for size in value):
+        return str([size if abs(size) < 2**64 else "huge" for size in value])
+    return f"of type {type(value).__name__}"
