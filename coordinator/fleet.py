@@ -1,0 +1,125 @@
+"""The fleet file: which devices take part, where each is cut, and how each is emulated."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+from attrs.validators import optional
+
+from runtime.config_rules import Rejected, at_least, data_source, legal_id, not_empty
+from runtime.config_walk import FOLDER, Fault
+from runtime.dataset import Augmentation
+from runtime.emulation_spec import Emulation
+from runtime.ids import DeviceId
+
+PartitionKind = Literal["iid", "dirichlet"]
+
+
+@frozen
+class CutFrom:
+    """The cut of a device from `round` (the first is 1) until the next entry."""
+
+    round: int = field(validator=at_least(1))
+    cut: str = field(validator=not_empty)
+
+
+@frozen
+class Device:
+    """[[device]]: one board. `batch` (samples) and `data` override the job and [data]."""
+
+    id: str = field(validator=legal_id)
+    cut: str | None = field(default=None, validator=optional(not_empty))
+    cuts: tuple[CutFrom, ...] = ()
+    batch: int | None = field(default=None, validator=optional(at_least(1)))
+    data: str | None = field(default=None, validator=optional(data_source))
+    augment: tuple[Augmentation, ...] = ()
+    emulate: Emulation = field(factory=Emulation)
+
+    def cut_at(self, round: int) -> str:
+        """Returns the name of the cut in `round`, which counts from 1."""
+        if self.cut is not None:
+            return self.cut
+        return [one.cut for one in self.cuts if one.round <= round][-1]
+
+    def faults(self) -> Iterator[Fault]:
+        """Yields what is wrong with the list of cuts."""
+        if self.cut is not None and self.cuts:
+            yield Fault("cuts", "cut already says where the device is cut", "keep one of them")
+        elif self.cut is None and not self.cuts:
+            yield Fault("cut", f"{self.id} has no cut", "add cut = '...' or cuts = [...]")
+        if self.cuts and self.cuts[0].round != 1:
+            yield Fault("cuts[0].round", "the rounds before it have no cut", "write 1")
+        for index, (before, after) in enumerate(pairwise(self.cuts), start=1):
+            if after.round <= before.round:
+                fix = f"write more than {before.round}"
+                yield Fault(f"cuts[{index}].round", "the rounds do not rise", fix)
+
+
+@frozen
+class FleetName:
+    """[fleet]."""
+
+    name: str = field(validator=legal_id)
+
+
+@frozen
+class Data:
+    """[data]: one data set that a rehearsal deals out to the devices.
+
+    `alpha` is the concentration of the Dirichlet partition: the smaller, the more the classes
+    differ between devices.
+    """
+
+    source: str = field(validator=data_source)
+    partition: PartitionKind = "iid"
+    alpha: float | None = field(default=None, validator=optional(at_least(0.01)))
+    seed: int = field(default=0, validator=at_least(0))
+    minimum_samples: int = field(default=1, validator=at_least(1))
+
+    def faults(self) -> Iterator[Fault]:
+        """Yields an alpha that is missing or has nothing to do."""
+        if self.partition == "dirichlet" and self.alpha is None:
+            yield Fault("alpha", "it is missing", "add alpha, 0.5 for instance")
+        if self.partition == "iid" and self.alpha is not None:
+            yield Fault("alpha", "an iid partition has none", "remove it")
+
+
+def _distinct_ids(_instance: Any, _attribute: Any, devices: tuple[Device, ...]) -> None:
+    counts = Counter(device.id for device in devices)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
+        names = ", ".join(repr(name) for name in repeated)
+        raise Rejected(f"more than one device is called {names}", "give each an id of its own")
+
+
+@frozen
+class Fleet:
+    """A whole fleet file. Relative paths in it start at `base`, the folder it lies in."""
+
+    fleet: FleetName
+    devices: tuple[Device, ...] = field(alias="device", validator=[not_empty, _distinct_ids])
+    data: Data | None = None
+    base: Path = field(factory=Path, metadata=FOLDER)
+
+    @property
+    def name(self) -> str:
+        """The name of the fleet, a level of every topic."""
+        return self.fleet.name
+
+    @property
+    def ids(self) -> tuple[DeviceId, ...]:
+        """The devices in the order of the file."""
+        return tuple(DeviceId(device.id) for device in self.devices)
+
+    def device(self, device_id: str) -> Device:
+        """Returns the device of that id. Raises KeyError for one that is not in the fleet."""
+        return {device.id: device for device in self.devices}[device_id]
+
+    def cut_at(self, device_id: str, round: int) -> str:
+        """Returns the device's cut in `round` (from 1). Raises KeyError as `device` does."""
+        return self.device(device_id).cut_at(round)

@@ -1,0 +1,163 @@
+"""The job file: what to learn and how, for any fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+from attrs.validators import deep_iterable, optional
+
+from runtime.config_rules import (
+    Rejected,
+    above,
+    at_least,
+    data_source,
+    entry_point,
+    is_entry_point,
+    legal_id,
+    not_empty,
+)
+from runtime.config_walk import FOLDER, Fault
+from runtime.optimisers import OptimiserSpec
+from runtime.recipe import Recipe
+from runtime.schedules import ScheduleSpec
+
+CROSS_ENTROPY = "cross-entropy"
+"""The one loss that needs no file of the user's."""
+
+CodecName = Literal["fp32", "fp16", "int8"]
+
+
+def _loss(_instance: Any, _attribute: Any, value: str) -> None:
+    if value != CROSS_ENTROPY and not is_entry_point(value):
+        raise Rejected(
+            f"there is no loss {value!r}", f"write {CROSS_ENTROPY!r} or 'file.py:function'"
+        )
+
+
+@frozen
+class Training:
+    """[job]: the run's name and its length. `batch` is in samples, for each device."""
+
+    name: str = field(validator=legal_id)
+    rounds: int = field(validator=at_least(1))
+    local_steps: int = field(validator=at_least(1))
+    batch: int = field(validator=at_least(1))
+    seed: int = field(default=0, validator=at_least(0))
+
+
+@frozen
+class Model:
+    """[model]: `factory`, called with `args` by keyword, returns a `torch.nn.Module`."""
+
+    factory: str = field(validator=entry_point)
+    args: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
+class Input:
+    """[input]: one sample as the model takes it, without the batch axis."""
+
+    shape: tuple[int, ...] = field(validator=[not_empty, deep_iterable(at_least(1))])
+    classes: int = field(validator=at_least(2))
+    dtype: Literal["float32", "int64"] = "float32"
+
+
+@frozen
+class Loss:
+    """[loss]: a built-in name, or a function that returns the loss module."""
+
+    factory: str = field(default=CROSS_ENTROPY, validator=_loss)
+
+
+@frozen
+class CodecLimits:
+    """[codec]: how smashed data (`up`) and cut gradients (`down`) travel."""
+
+    up: CodecName = "int8"
+    down: CodecName = "int8"
+
+
+@frozen
+class Planner:
+    """[planner]: who chooses the cuts; `fixed` takes them from the fleet file."""
+
+    name: Literal["fixed"] = "fixed"
+
+
+@frozen
+class CutLimits:
+    """[cuts]: the shallowest cut that the job allows, by name; None allows all."""
+
+    minimum: str | None = field(default=None, validator=optional(not_empty))
+
+
+@frozen
+class Evaluation:
+    """[evaluation]: the data after each round's averaging. `batch` is in samples."""
+
+    source: str = field(validator=data_source)
+    batch: int = field(default=500, validator=at_least(1))
+
+
+@frozen
+class Server:
+    """[server]: how the server segments run. `memory_mb` is in 1e6 bytes; None plans no limit."""
+
+    mode: Literal["replicas"] = "replicas"
+    workers: int = field(default=1, validator=at_least(1))
+    threads_per_worker: int = field(default=1, validator=at_least(1))
+    memory_mb: float | None = field(default=None, validator=optional(above(0)))
+
+
+@frozen
+class Job:
+    """A whole job file. Relative paths in it start at `base`, the folder it lies in."""
+
+    training: Training = field(alias="job")
+    model: Model
+    input: Input
+    optimiser: OptimiserSpec
+    evaluation: Evaluation
+    schedule: ScheduleSpec = field(factory=ScheduleSpec)
+    loss: Loss = field(factory=Loss)
+    codec: CodecLimits = field(factory=CodecLimits)
+    planner: Planner = field(factory=Planner)
+    cuts: CutLimits = field(factory=CutLimits)
+    server: Server = field(factory=Server)
+    base: Path = field(factory=Path, metadata=FOLDER)
+
+    @property
+    def name(self) -> str:
+        """The name of the run."""
+        return self.training.name
+
+    @property
+    def recipe(self) -> Recipe:
+        """The part of the job that both sides of a cut learn by."""
+        return Recipe(
+            seed=self.training.seed,
+            rounds=self.training.rounds,
+            local_steps=self.training.local_steps,
+            optimiser=self.optimiser,
+            schedule=self.schedule,
+        )
+
+    def faults(self) -> Iterator[Fault]:
+        """Yields functions in files that do not exist, and a warm-up that never ends."""
+        for key, text in (
+            ("model.factory", self.model.factory),
+            ("loss.factory", self.loss.factory),
+        ):
+            place = text.rpartition(":")[0]
+            if place.endswith(".py") and not (self.base / place).is_file():
+                yield Fault(key, f"there is no file {place}", f"put it in {self.base}")
+        steps = self.training.rounds * self.training.local_steps
+        if self.schedule.warmup_steps >= steps:
+            yield Fault(
+                "schedule.warmup_steps",
+                f"the whole job has {steps} steps",
+                "write fewer, or more rounds",
+            )
