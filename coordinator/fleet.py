@@ -19,6 +19,9 @@ from runtime.ids import DeviceId
 
 PartitionKind = Literal["iid", "dirichlet"]
 
+LEAST_ALPHA = 0.01
+"""Below it the draws of a Dirichlet distribution underflow."""
+
 
 @frozen
 class CutFrom:
@@ -77,7 +80,7 @@ class Data:
 
     source: str = field(validator=data_source)
     partition: PartitionKind = "iid"
-    alpha: float | None = field(default=None, validator=optional(at_least(0.01)))
+    alpha: float | None = field(default=None, validator=optional(at_least(LEAST_ALPHA)))
     seed: int = field(default=0, validator=at_least(0))
     minimum_samples: int = field(default=1, validator=at_least(1))
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from coordinator.fleet import PartitionKind
-from runtime.dataset import Dataset, open_source
+from coordinator.fleet import LEAST_ALPHA, Data, Fleet, PartitionKind
+from runtime.dataset import Dataset, absolute_source, open_source
 from runtime.errors import DataError, StorageError
 from runtime.exits import Exit
-from runtime.ids import is_legal_id
+from runtime.ids import DeviceId, is_legal_id
 from runtime.shard import write_shard
 
 Labels = npt.NDArray[np.integer[Any]]
@@ -94,6 +95,46 @@ def write_shards(
     return paths
 
 
+def deal(fleet: Fleet, out_dir: Path) -> Mapping[DeviceId, str]:
+    """Returns an absolute data source for each device of a rehearsal.
+
+    A device keeps the `data` of its own; [data] is dealt out to the others as shards in
+    `out_dir`. Raises DataError when there is neither, StorageError as `write_shards`.
+    """
+    sources = {
+        DeviceId(one.id): absolute_source(one.data, fleet.base) for one in fleet.devices if one.data
+    }
+    others = [one for one in fleet.ids if one not in sources]
+    if not others:
+        return sources
+    if fleet.data is None:
+        raise DataError(
+            f"fleet {fleet.name}: no data for {', '.join(others)}; add [data] source or `data`"
+        )
+    paths = _deal_to(others, fleet.data, fleet.base, out_dir)
+    return sources | {one: str(path.resolve()) for one, path in zip(others, paths, strict=True)}
+
+
+def _deal_to(ids: Sequence[DeviceId], data: Data, base: Path, out_dir: Path) -> list[Path]:
+    source = open_source(data.source, base)
+    parts = partition(
+        _class_labels(source),
+        len(ids),
+        data.partition,
+        data.alpha,
+        data.seed,
+        data.minimum_samples,
+    )
+    return write_shards(source, out_dir, ids, parts)
+
+
+def _class_labels(source: Dataset) -> Labels:
+    """Returns the labels if each sample has one class."""
+    if source.labels.ndim != 1:
+        raise DataError(f"{source.source}: more than one label a sample; partition it yourself")
+    return source.labels
+
+
 def class_table(labels: Labels, ids: Sequence[str], parts: Sequence[Indices]) -> str:
     """Returns the number of samples of each class on each device, as aligned text."""
     classes = np.unique(labels)
@@ -124,29 +165,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Partitions the source, writes the shards and prints who got what."""
     source = open_source(args.source, Path())
-    if source.labels.ndim != 1:
-        raise DataError(f"{args.source}: has more than one label a sample; partition it yourself")
+    labels = _class_labels(source)
     kind: PartitionKind = "iid" if args.alpha is None else "dirichlet"
-    parts = partition(
-        source.labels, len(args.devices), kind, args.alpha, args.seed, args.minimum_samples
-    )
+    parts = partition(labels, len(args.devices), kind, args.alpha, args.seed, args.minimum_samples)
     write_shards(source, args.out, args.devices, parts)
-    print(class_table(source.labels, args.devices, parts))
+    print(class_table(labels, args.devices, parts))
     return Exit.OK
 
 
 def _ids(text: str) -> list[str]:
-    count = int(text) if text.isdecimal() else 0
-    ids = [f"device-{number}" for number in range(1, count + 1)] or text.split(",")
-    if not all(map(is_legal_id, ids)) or len(set(ids)) < len(ids) or text == "0":
+    ids = text.split(",")
+    if text.isdecimal():
+        ids = [f"device-{number}" for number in range(1, int(text) + 1)]
+    if not ids or not all(map(is_legal_id, ids)) or len(set(ids)) < len(ids):
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor distinct ids")
     return ids
 
 
 def _alpha(text: str) -> float:
     value = float(text)
-    if not 0.01 <= value < float("inf"):
-        raise argparse.ArgumentTypeError("write a number from 0.01")
+    if not LEAST_ALPHA <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"write a number from {LEAST_ALPHA}")
     return value
 
 

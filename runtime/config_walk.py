@@ -143,10 +143,11 @@ class Walk:
     def _note_error(self, path: str, error: Exception) -> None:
         if isinstance(error, Rejected):
             self._fault(path, error.message, error.fix)
-        else:
-            # attrs puts its sentence first and objects for programs behind it
-            message = str(error.args[0]) if error.args else str(error)
-            self._fault(path, message, "correct the value")
+            return
+        # attrs puts its sentence first and objects for programs behind it
+        text = str(error.args[0]) if error.args else type(error).__name__
+        message, _, fix = text.rpartition("; ")
+        self._fault(path, message or text, fix if message else "correct the value")
 
     def _fault(self, path: str, message: str, fix: str) -> Any:
         self.faults.append(Fault(path, message, fix))

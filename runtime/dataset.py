@@ -99,6 +99,17 @@ def open_source(spec: str, base: Path) -> Dataset:
     )
 
 
+def absolute_source(spec: str, base: Path) -> str:
+    """Returns the data source with its relative paths, which start at `base`, made absolute."""
+    if spec.startswith("idx:"):
+        images, _, labels = spec.removeprefix("idx:").partition(",")
+        return f"idx:{(base / images).resolve()},{(base / labels).resolve()}"
+    place, colon, name = spec.partition(":")
+    if place.endswith((".npz", ".py")):
+        return f"{(base / place).resolve()}{colon}{name}"
+    return spec
+
+
 def _arrays(spec: str, base: Path) -> tuple[Array, Array]:
     if spec.startswith("idx:"):
         images, comma, labels = spec.removeprefix("idx:").partition(",")

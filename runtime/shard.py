@@ -37,17 +37,20 @@ def read_shard(path: Path) -> tuple[Array, Array]:
         raise DataError(f"{path}: cannot be read: {error}; {fix}") from error
 
 
-def write_shard(path: Path, inputs: Array, labels: Array) -> None:
-    """Writes x and y atomically, compressed by LZMA. Raises StorageError.
+def write_shard(
+    path: Path, inputs: Array, labels: Array, method: int = zipfile.ZIP_DEFLATED
+) -> None:
+    """Writes x and y atomically, compressed by a `method` of zipfile. Raises StorageError.
 
     Unlike numpy.savez it stamps no time, so that the same arrays give the same file.
+    LZMA makes the smallest files, deflate is quick to write and to read.
     """
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as archive:
-                archive.writestr(_member("x.npy"), _npy(inputs))
-                archive.writestr(_member("y.npy"), _npy(labels))
+            with zipfile.ZipFile(file, "w") as archive:
+                archive.writestr(_member("x.npy"), _npy(inputs), method)
+                archive.writestr(_member("y.npy"), _npy(labels), method)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -57,7 +60,6 @@ def write_shard(path: Path, inputs: Array, labels: Array) -> None:
 
 def _member(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, _EPOCH)
-    info.compress_type = zipfile.ZIP_LZMA
     info.external_attr = _PRIVATE
     info.create_system = 3  # Unix, on whatever system the file is written
     return info

@@ -10,6 +10,7 @@ The files are the same, byte for byte, whenever it runs.
 from __future__ import annotations
 
 import argparse
+import zipfile
 from pathlib import Path
 
 from runtime.dataset import open_source
@@ -25,7 +26,8 @@ def make_subsets(full: Path, out: Path) -> None:
     for name, (prefix, count) in SUBSETS.items():
         source = f"idx:{prefix}-images-idx3-ubyte.gz,{prefix}-labels-idx1-ubyte.gz"
         data = open_source(source, full)
-        write_shard(out / f"{name}.npz", data.inputs[:count], data.labels[:count])
+        inputs, labels = data.inputs[:count], data.labels[:count]
+        write_shard(out / f"{name}.npz", inputs, labels, zipfile.ZIP_LZMA)
 
 
 def main() -> None:
