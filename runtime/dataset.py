@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import evolve, frozen
 
-from runtime.entry_point import load_function
+from runtime.entry_point import in_one_line, load_function
 from runtime.errors import DataError
 from runtime.idx import read_idx
 from runtime.shard import read_shard
@@ -127,9 +127,7 @@ def _call(spec: str, base: Path) -> tuple[Array, Array]:
         inputs, labels = function()
         return np.asarray(inputs), np.asarray(labels)
     except Exception as error:  # the user's code may raise anything at all
-        raise DataError(
-            f"{spec}: did not return (x, y): {type(error).__name__}: {error}"
-        ) from error
+        raise DataError(f"{spec}: did not return (x, y): {in_one_line(error)}") from error
 
 
 def _malformed(inputs: Array, labels: Array) -> Iterator[str]:

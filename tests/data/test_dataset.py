@@ -20,8 +20,12 @@ def dataset(inputs: npt.NDArray[Any], labels: list[int] | None = None) -> Datase
 def test_bytes_become_floats_in_the_batch_alone() -> None:
     data = dataset(np.array([[0, 255], [1, 2], [51, 102]], np.uint8))
     inputs, labels = data.batch(PICKS)
-    assert (inputs.dtype, labels.dtype, data.inputs.dtype) == (np.float32, np.int64, np.uint8)
-    np.testing.assert_allclose(inputs, [[0.2, 0.4], [0, 1], [0.2, 0.4]], rtol=1e-7)
+    assert [str(one.dtype) for one in (inputs, labels, data.inputs)] == [
+        "float32",
+        "int64",
+        "uint8",
+    ]
+    np.testing.assert_allclose(inputs, [[0.2, 0.4], [0.0, 1.0], [0.2, 0.4]], rtol=1e-7)
     np.testing.assert_array_equal(labels, PICKS)
 
 

@@ -27,8 +27,9 @@ def idx(array: npt.NDArray[Any], code: int = 0x08) -> bytes:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that holds the same five images as every kind of source."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
     write_shard(tmp_path / "shard.npz", IMAGES, LABELS)
     (tmp_path / "images").write_bytes(idx(IMAGES))
     (tmp_path / "images.gz").write_bytes(gzip.compress(idx(IMAGES)))
@@ -53,11 +54,10 @@ def test_every_kind_of_source_gives_the_same_data(folder: Path, spec: str) -> No
         assert data.inputs.dtype == np.uint8
 
 
-def test_a_module_is_a_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_beside_the_file_is_a_source(folder: Path) -> None:
     (folder / "edgesplit_source_module.py").write_text((folder / "source.py").read_text())
-    monkeypatch.syspath_prepend(folder)
     spec = "edgesplit_source_module:load"
-    assert len(open_source(spec, Path())) == 5
+    assert len(open_source(spec, folder)) == 5
     assert absolute_source(spec, folder) == spec
 
 
@@ -78,6 +78,8 @@ def test_a_module_is_a_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("no_such_module_here:load", "cannot be loaded"),
         ("broken.py:load", "SyntaxError"),
         ("raising.py:load", "did not return (x, y): RuntimeError: no disk"),
+        ("raising.py:load", "raising.py:1)"),
+        ("source.py:lod", "did you mean 'load'?"),
         ("raising.py:one", "did not return (x, y)"),
         ("text.npz", "cannot be read"),
         ("pickled.npz", "cannot be read"),
@@ -154,20 +156,18 @@ def test_a_shard_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
         write_shard(tmp_path / "none" / "a.npz", IMAGES, LABELS)
 
 
-def test_a_users_file_hides_no_installed_module(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def test_a_users_file_hides_no_installed_module(folder: Path) -> None:
     (folder / "numpy.py").write_text("def load(): return 1")
     assert load_function("numpy.py:load", folder, ModelError)() == 1
     assert sys.modules["numpy"] is np
     assert sys.path[-1] == str(folder)
 
 
-def test_a_users_file_is_loaded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def test_a_users_file_is_run_once_per_content(folder: Path) -> None:
     one = load_function("source.py:load", folder, ModelError)
     assert load_function("source.py:load", folder, ModelError) is one
+    (folder / "source.py").write_text("def load(): return 2")
+    assert load_function("source.py:load", folder, ModelError)() == 2
 
 
 def test_the_callers_kind_of_error_is_raised(folder: Path) -> None:
