@@ -38,6 +38,5 @@ def _run(seed: int, device: str, n: int, epoch: int, start: int, stop: int) -> I
 def _permutation(seed: int, device: str, n: int, epoch: int) -> Indices:
     """Sorts random keys: unlike Generator.permutation this is the same for every numpy version."""
     gen = generator("order", seed=seed, round=epoch, step=0, micro_batch=0, device=device)
-    order = np.argsort(gen.bit_generator.random_raw(n), kind="stable").astype(np.int64, copy=False)
-    order.setflags(write=False)
-    return order
+    keys = gen.bit_generator.random_raw(n)
+    return np.argsort(keys, kind="stable").astype(np.int64, copy=False)
