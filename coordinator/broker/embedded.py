@@ -57,6 +57,11 @@ class EmbeddedBroker:
         self._login = Login()
         self._supervisor: subprocess.Popen[bytes] | None = None
 
+    @staticmethod
+    def require(kind: Kind) -> None:
+        """Raises BrokerError, saying what to install, where this kind cannot be started."""
+        _program(kind)
+
     @property
     def url(self) -> str:
         """The broker's URL with its login, for `BrokerUrl.parse`."""

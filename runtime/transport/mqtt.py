@@ -28,6 +28,7 @@ from runtime.transport.mqtt_connection import (
     Signal,
     Subscribed,
     Taken,
+    TidyTlsSocket,
 )
 
 _log = logging.getLogger(__name__)
@@ -281,6 +282,7 @@ def _tls_context(url: BrokerUrl) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=url.ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.sslsocket_class = TidyTlsSocket
         if url.cert is not None:
             context.load_cert_chain(url.cert, url.key)
     except (OSError, ssl.SSLError) as error:

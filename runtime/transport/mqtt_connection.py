@@ -231,7 +231,7 @@ class Connection:
         if self._answered:
             self._reason = self._reason or f"the connection ended: {code}"
 
-    def _end(self, error: Exception | None) -> None:
+    def _end(self, error: str | None) -> None:
         if error is not None:
             self._reason = self._reason or f"{self._dial.url}: {error}"
         # Some brokers close on a wrong password without a word.
@@ -240,12 +240,21 @@ class Connection:
         self._over.set()
 
 
+class TidyTlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails; paho would leave it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 class _OneShotClient(paho.Client):
     """paho's client, whose thread ends with its first connection and says so, however it ends."""
 
-    def __init__(
-        self, client_id: str, transport: Any, ended: Callable[[Exception | None], None]
-    ) -> None:
+    def __init__(self, client_id: str, transport: Any, ended: Callable[[str | None], None]) -> None:
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id,
@@ -259,14 +268,25 @@ class _OneShotClient(paho.Client):
         self, timeout: float = 1.0, retry_first_connection: bool = False
     ) -> MQTTErrorCode:
         """What `loop_start` runs in paho's thread."""
-        error: Exception | None = None
+        error: str | None = None
         try:
             return super().loop_forever(timeout, retry_first_connection=False)
         except Exception as caught:
-            error = caught
+            error = str(caught) or type(caught).__name__
             return MQTTErrorCode.MQTT_ERR_UNKNOWN
         finally:
             live = self.socket()
             if live is not None:
                 live.close()
             self._ended(error)
+
+    def _create_unix_socket_connection(self) -> socket.socket:
+        # As paho's own, but closed when nobody listens.
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.settimeout(_CONNECT_TIMEOUT_S)
+            made.connect(self.host)
+        except BaseException:
+            made.close()
+            raise
+        return made

@@ -1,0 +1,318 @@
+"""What MqttTransport does beyond the contract: with bad brokers, bad lines and limits."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from coordinator.broker import EmbeddedBroker
+from coordinator.broker.embedded import Kind
+from runtime.broker_url import BrokerUrl
+from runtime.errors import BrokerError
+from runtime.transport.base import Down, Flushed, TransportEvent, Up, Will
+from runtime.transport.mqtt import MqttTransport
+from tests.brokers import require
+from tests.contract.networks import Party
+from tests.throttle_proxy import ThrottleProxy
+
+
+def _wait_until(predicate: Callable[[], bool], within_s: float = 15.0) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not predicate():
+        assert time.monotonic() < deadline_s, "it has not come about"
+        time.sleep(0.002)
+
+
+def _url(broker: EmbeddedBroker, **changes: Any) -> BrokerUrl:
+    return evolve(BrokerUrl.parse(broker.url), **changes)
+
+
+@contextmanager
+def _party(url: BrokerUrl, name: str, *subscriptions: str, **options: int) -> Iterator[Party]:
+    """A started party, stopped at the end."""
+    party = Party(name, MqttTransport(url, name, **options))
+    party.start(*subscriptions)
+    try:
+        yield party
+    finally:
+        party.stop()
+
+
+def _mqtt(party: Party) -> MqttTransport:
+    assert isinstance(party.transport, MqttTransport)
+    return party.transport
+
+
+def test_a_wrong_password_is_a_down_with_a_reason(broker: EmbeddedBroker) -> None:
+    with _party(_url(broker, password="wrong"), "a") as party:
+        _wait_until(lambda: bool(party.downs))
+        words = {"iotcore": "may be wrong", "mosquitto": "Not authorized"}
+        assert words[broker.kind] in party.downs[0]
+        assert "wrong@" not in party.downs[0]
+        assert party.ups == 0
+
+
+def test_it_waits_for_a_broker_that_is_not_there_yet(kind: Kind, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        port = chosen.getsockname()[1]
+    broker = EmbeddedBroker(kind, tmp_path, port=port)
+    with _party(BrokerUrl.parse(broker.url), "a") as party:
+        _wait_until(lambda: bool(party.downs))
+        assert "refused" in party.downs[0]
+        with broker:
+            _wait_until(lambda: party.ups == 1)
+    # One word for each thing that is wrong, not for each attempt.
+    assert len(party.downs) <= 2
+
+
+def test_it_comes_back_when_the_broker_does(broker: EmbeddedBroker) -> None:
+    with _party(_url(broker), "a", "box/#") as party:
+        for times in (1, 2):
+            _wait_until(lambda times=times: party.ups == times)  # type: ignore[misc]
+            party.publish("box/a", b"%d" % times)
+            _wait_until(lambda times=times: b"%d" % times in party.payloads)  # type: ignore[misc]
+            broker.kill()
+            _wait_until(lambda times=times: len(party.downs) >= times)  # type: ignore[misc]
+            broker.start()
+
+
+def test_what_was_under_way_is_flushed_after_the_down_and_never_resent(
+    broker: EmbeddedBroker,
+) -> None:
+    with (
+        ThrottleProxy(broker.port) as proxy,
+        _party(_url(broker, port=proxy.port), "sender") as sender,
+        _party(_url(broker), "receiver", "box") as receiver,
+    ):
+        _wait_until(lambda: sender.ups == receiver.ups == 1)
+        proxy.stall()
+        # More than paho's window of 20: some are on the line, some still wait in paho.
+        for size in range(1, 31):
+            sender.publish("box", bytes(size))
+        proxy.reset()
+        proxy.resume()
+        _wait_until(lambda: sender.ups == 2)
+        sender.publish("box", b"after")
+        _wait_until(lambda: len(sender.flushed_bytes) == 31 and bool(receiver.arrived))
+        assert receiver.payloads == [b"after"]
+    kinds = [type(event) for event in sender.events]
+    assert kinds == [Up, Down, *[Flushed] * 30, Up, Flushed]
+
+
+def test_a_stalled_line_is_given_up_after_the_keepalive(broker: EmbeddedBroker) -> None:
+    with (
+        ThrottleProxy(broker.port) as proxy,
+        _party(_url(broker, port=proxy.port), "a", keepalive_s=1) as party,
+    ):
+        _wait_until(lambda: party.ups == 1)
+        proxy.half_open()
+        _wait_until(lambda: party.ups == 2)
+        assert "eep alive" in party.downs[0]
+
+
+def test_stop_is_bounded_on_a_stalled_line(broker: EmbeddedBroker) -> None:
+    with (
+        ThrottleProxy(broker.port) as proxy,
+        _party(_url(broker, port=proxy.port), "a") as party,
+    ):
+        _wait_until(lambda: party.ups == 1)
+        proxy.stall()
+        party.publish("box", bytes(1 << 20))
+        began_s = time.monotonic()
+        party.stop()
+        assert time.monotonic() - began_s < 4.0
+        assert party.flushed_bytes == [1 << 20]
+        told = len(party.events)
+        party.publish("box", b"after the end")
+        assert not [t for t in threading.enumerate() if t.name.endswith("-a")]
+        assert len(party.events) == told
+
+
+def test_the_uplink_limit_holds_on_every_connection(broker: EmbeddedBroker) -> None:
+    options = {"uplink_limit_bytes_per_s": 500_000}
+    with (
+        ThrottleProxy(broker.port) as proxy,
+        _party(_url(broker, port=proxy.port), "a", **options) as party,
+    ):
+        for times in (1, 2):
+            _wait_until(lambda times=times: party.ups == times)  # type: ignore[misc]
+            began_s = time.monotonic()
+            for _ in range(25):
+                party.publish("box", bytes(20_000))
+            _wait_until(lambda times=times: len(party.flushed_bytes) == 25 * times)  # type: ignore[misc]
+            # The kernel lets a first burst through.
+            assert 0.5 < time.monotonic() - began_s < 3.0
+            proxy.reset()
+
+
+@pytest.mark.broker
+def test_a_payload_above_the_announced_limit_is_dropped_not_sent(tmp_path: Path) -> None:
+    require("mosquitto")
+    with (
+        EmbeddedBroker("mosquitto", tmp_path, extra=["max_packet_size 10000"]) as broker,
+        _party(_url(broker), "a", "box") as party,
+    ):
+        _wait_until(lambda: party.ups == 1)
+        assert _mqtt(party).max_packet_bytes == 10_000
+        for size in (9_990, 9_900, 20_000):
+            party.publish("box", bytes(size), expiry_s=60)
+        party.publish("box", b"end")
+        _wait_until(lambda: b"end" in party.payloads)
+        assert [len(payload) for payload in party.payloads] == [9_900, 3]
+        _wait_until(lambda: party.flushed_bytes == [3, 9_900, 9_990, 20_000])
+        assert _mqtt(party).oversized == 2
+        assert party.downs == []
+
+
+def test_a_listener_that_raises_is_counted_and_heard_again(broker: EmbeddedBroker) -> None:
+    heard: list[TransportEvent] = []
+
+    def listener(event: TransportEvent) -> None:
+        heard.append(event)
+        raise RuntimeError("a fault of the listener")
+
+    transport = MqttTransport(_url(broker), "a")
+    transport.start(listener, ("box",), Will("wills/a", b""))
+    try:
+        _wait_until(lambda: len(heard) == 1)
+        transport.publish("box", b"x", qos=1, retain=False, expiry_s=None)
+        _wait_until(lambda: len(heard) == 3)
+        _wait_until(lambda: transport.callback_errors == 3)
+    finally:
+        transport.stop()
+
+
+def test_stop_before_start_and_twice_does_nothing() -> None:
+    transport = MqttTransport(BrokerUrl.parse("mqtt://127.0.0.1:1"), "a")
+    transport.stop()
+    transport.start(lambda event: None, (), Will("wills/a", b""))
+    with pytest.raises(RuntimeError, match="once"):
+        transport.start(lambda event: None, (), Will("wills/a", b""))
+    transport.stop()
+    transport.stop()
+
+
+@pytest.mark.broker
+def test_over_a_unix_socket(tmp_path: Path) -> None:
+    require("mosquitto")
+    path = tmp_path / "m.sock"
+    with EmbeddedBroker("mosquitto", tmp_path, extra=[f"listener 0 {path}"]) as broker:
+        (tmp_path / "secret").write_text(_url(broker).password or "")
+        query = f"user={_url(broker).user}&password_file={tmp_path / 'secret'}"
+        with _party(BrokerUrl.parse(f"unix://{path}?{query}"), "a", "box") as party:
+            _wait_until(lambda: party.ups == 1)
+            party.publish("box", bytes(100_000))
+            _wait_until(lambda: party.payloads == [bytes(100_000)])
+            broker.kill()
+            _wait_until(lambda: len(party.downs) == 2)
+            assert "refused" in party.downs[1]
+
+
+@pytest.mark.broker
+def test_over_tls_with_client_certificates(tmp_path: Path) -> None:
+    require("mosquitto")
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: apt install openssl")
+    _certificate(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        port = chosen.getsockname()[1]
+    pem, key = tmp_path / "pem", tmp_path / "key"
+    extra = [
+        f"listener {port} 127.0.0.1",
+        f"cafile {pem}",
+        f"certfile {pem}",
+        f"keyfile {key}",
+        "require_certificate true",
+    ]
+    with EmbeddedBroker("mosquitto", tmp_path, extra=extra) as broker:
+        plain = _url(broker)
+        login = f"mqtts://{plain.user}:{plain.password}@localhost:{port}?ca={pem}"
+        url = BrokerUrl.parse(f"{login}&cert={pem}&key={key}")
+        with _party(url, "a", "box", uplink_limit_bytes_per_s=50_000_000) as party:
+            _wait_until(lambda: party.ups == 1)
+            party.publish("box", bytes(100_000))
+            _wait_until(lambda: party.payloads == [bytes(100_000)])
+        with _party(evolve(url, host="127.0.0.1"), "b") as stranger:
+            _wait_until(lambda: bool(stranger.downs))
+            assert "certificate verify failed" in stranger.downs[0]
+
+
+def test_certificates_that_are_none_are_refused_at_once() -> None:
+    with pytest.raises(BrokerError, match="cannot be loaded"):
+        MqttTransport(BrokerUrl.parse(f"mqtts://broker?ca={__file__}"), "a")
+
+
+_CONNACK = b"\x20\x03\x00\x00\x00"
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ((_CONNACK, b"\x90\x04\x00\x01\x00\x87"), "refused the subscription to box"),
+        ((b"\x20\x03\x00\x88\x00",), "Server unavailable"),
+        ((_CONNACK, b"\xe0\x02\x8b\x00"), "Server shutting down"),
+        ((b"\x20\x05\x00\x00\x02\x99\x99",), ""),
+        ((b"\xff\xff\xff\xff\xff\xff\xff",), ""),
+        ((b"\x20\x03",), "may be wrong"),
+    ],
+)
+def test_whatever_a_broker_answers_it_is_a_down_and_another_try(
+    answers: tuple[bytes, ...], reason: str
+) -> None:
+    with (
+        _scripted(answers) as (port, accepted),
+        _party(BrokerUrl("mqtt", "127.0.0.1", port), "a", "box") as party,
+    ):
+        _wait_until(lambda: len(accepted) == 3)
+        assert reason in party.downs[0]
+        assert party.ups == 0
+
+
+@contextmanager
+def _scripted(answers: tuple[bytes, ...]) -> Iterator[tuple[int, list[int]]]:
+    """A broker that gives these answers, one for each packet, then waits and closes."""
+    accepted: list[int] = []
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, address = listener.accept()
+            except OSError:
+                return
+            accepted.append(address[1])
+            with connection:
+                connection.settimeout(0.2)
+                try:
+                    for answer in answers:
+                        connection.recv(1024)
+                        connection.sendall(answer)
+                    connection.recv(1024)
+                except OSError:
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        try:
+            yield listener.getsockname()[1], accepted
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _certificate(folder: Path) -> None:
+    """A self-signed certificate for localhost, which is its own authority."""
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(folder / "key"), "-out", str(folder / "pem")]
+    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
