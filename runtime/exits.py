@@ -27,6 +27,7 @@ class Exit(IntEnum):
     STORAGE = 13  # a run, checkpoint or cache cannot be read or written
     BROKER = 20  # the broker refuses us or could not be started
     SUPERSEDED = 21  # another process with the same identity and a later start took over
+    FLEET = 22  # a device of the plan cannot do its part
     CHILD = 30  # a process of a rehearsal failed
 
 

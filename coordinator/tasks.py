@@ -1,0 +1,104 @@
+"""What the coordinator's state machine asks its executor to do, and what it gets back."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from coordinator.plan import Assignment
+from runtime.ids import DeviceId
+from runtime.letters import AttemptKey, Tensors
+
+COMMON_LANE = ""
+
+
+@frozen
+class Prepare:
+    """Reset the device's replica to the round's state. Result: Prepared."""
+
+    assignment: Assignment
+    attempt: AttemptKey
+
+    @property
+    def lane(self) -> str:
+        return self.assignment.device
+
+
+@frozen
+class Prepared:
+    """The program and the device-side layer state that a round's order carries."""
+
+    program: str
+    tensors: Tensors
+
+
+@frozen
+class FetchProgram:
+    """Read a compiled program. Result: bytes."""
+
+    device: DeviceId
+    digest: str
+
+    @property
+    def lane(self) -> str:
+        return self.device
+
+
+@frozen
+class ServeStep:
+    """Run the device's server segment forward, backward and, at the end of a step, its
+    optimiser. Result: Served."""
+
+    device: DeviceId
+    attempt: AttemptKey
+    step: int
+    micro_batch: int
+    tensors: Tensors
+
+    @property
+    def lane(self) -> str:
+        return self.device
+
+
+@frozen
+class Served:
+    """The gradient at the cut, and the mean loss of the micro-batch."""
+
+    tensors: Tensors
+    loss: float
+
+
+@frozen
+class Collect:
+    """Check and keep what a device brought home. Result: None."""
+
+    device: DeviceId
+    attempt: AttemptKey
+    samples: int
+    tensors: Tensors
+
+    @property
+    def lane(self) -> str:
+        return self.device
+
+
+@frozen
+class CloseRound:
+    """Average, evaluate and checkpoint, in this order. Result: Closed."""
+
+    round: int
+    devices: tuple[DeviceId, ...]
+    positions: tuple[tuple[DeviceId, int], ...]
+    """Where each device's data order continues after this round."""
+    lane: str = COMMON_LANE
+
+
+@frozen
+class Closed:
+    """How good the model is after a round."""
+
+    accuracy: float
+    loss: float
+    weights_sha256: str
+
+
+CoordinatorTask = Prepare | FetchProgram | ServeStep | Collect | CloseRound

@@ -1,0 +1,232 @@
+"""The agent's protocol as a pure function: `(state, event, now) -> (state, effects)`.
+
+The agent follows. It announces itself, waits for a coordinator for ever, and works on the
+newest attempt it was ordered to make; whatever belongs to an older one is dropped. It keeps
+nothing of an attempt across a restart: the coordinator then orders a new one.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+from attrs import frozen
+
+from device_agent.tasks import (
+    Backward,
+    Begin,
+    FindProgram,
+    Finish,
+    Forward,
+    StoreProgram,
+    Trained,
+)
+from runtime.effects import Halt, Record, Submit, Wake
+from runtime.events import Failed, Finished, Started, StopAsked, Tick
+from runtime.exits import Exit
+from runtime.frames import Session
+from runtime.ids import COORDINATOR
+from runtime.letters import (
+    AttemptKey,
+    Gradient,
+    Letter,
+    ProgramDelivery,
+    ProgramRequest,
+    Refusal,
+    RoundOrder,
+    RoundResult,
+    Step,
+)
+from runtime.party import (
+    Announce,
+    LinkDown,
+    LinkUp,
+    MachineEffect,
+    MachineEvent,
+    OpenSession,
+    Received,
+    Seen,
+    Send,
+    Unwelcome,
+)
+from runtime.presence import CoordinatorPresence, DevicePresence
+
+ANNOUNCE_EVERY_S = 10.0
+"""Presence is repeated, so that a broker that lost it learns it again."""
+
+Phase = Literal["finding", "fetching", "storing", "beginning", "forward", "waiting", "backward",
+                "finishing"]  # fmt: skip
+
+
+@frozen
+class Work:
+    """The attempt in hand and how far it is."""
+
+    order: RoundOrder
+    phase: Phase
+    step: int = 0
+    micro_batch: int = 0
+
+    @property
+    def attempt(self) -> AttemptKey:
+        return self.order.attempt
+
+
+@frozen
+class AgentState:
+    """Everything the agent's protocol remembers."""
+
+    birth: DevicePresence
+    coordinator: int | None = None
+    """Incarnation of the coordinator we follow."""
+    latest: tuple[str, AttemptKey] | None = None
+    """Run and attempt of the newest order taken in this session."""
+    work: Work | None = None
+
+
+Outcome = tuple[AgentState, list[MachineEffect]]
+
+
+def react(state: AgentState, event: MachineEvent, now: float) -> Outcome:
+    """Returns the state after `event` and what is to be done about it."""
+    match event:
+        case Started() | Tick():
+            return state, [Announce(state.birth), Wake(now + ANNOUNCE_EVERY_S)]
+        case Seen(presence):
+            if isinstance(presence, CoordinatorPresence):
+                return _saw_coordinator(state, presence)
+            return _saw_self(state, presence)
+        case Received(_, letter):
+            return _received(state, letter)
+        case Finished(task, result):
+            return _finished(state, task, result)
+        case Failed(task, reason, _):
+            return _failed(state, task, reason)
+        case Unwelcome(_, letter_kind, reason):
+            entry = {"event": "refused by coordinator", "letter": letter_kind.__name__}
+            return state, [Record("events", {**entry, "reason": reason})]
+        case StopAsked():
+            farewell = attrs.evolve(state.birth, status="left")
+            return state, [Announce(farewell), Halt(Exit.OK, "asked to stop")]
+        case LinkUp() | LinkDown():
+            return state, []
+
+
+def _saw_coordinator(state: AgentState, presence: CoordinatorPresence) -> Outcome:
+    if presence.status != "online" or presence.incarnation <= (state.coordinator or 0):
+        return state, []
+    session = Session(presence.incarnation, state.birth.incarnation)
+    following = attrs.evolve(state, coordinator=presence.incarnation, latest=None, work=None)
+    entry = {"event": "following", "coordinator": presence.incarnation, "run": presence.run}
+    return following, [
+        OpenSession(COORDINATOR, session),
+        Announce(state.birth),
+        Record("events", entry),
+    ]
+
+
+def _saw_self(state: AgentState, presence: DevicePresence) -> Outcome:
+    if presence.incarnation > state.birth.incarnation:
+        reason = f"a later start of device {presence.device} took over"
+        return state, [Halt(Exit.SUPERSEDED, reason)]
+    # A late will of an earlier life, or of a connection of ours that was cut: put it right.
+    if presence.incarnation < state.birth.incarnation or presence.status == "lost":
+        return state, [Announce(state.birth)]
+    return state, []
+
+
+def _received(state: AgentState, letter: Letter) -> Outcome:
+    work = state.work
+    match letter:
+        case RoundOrder():
+            return _ordered(state, letter)
+        case ProgramDelivery(digest, body) if (
+            work and work.phase == "fetching" and work.order.program == digest
+        ):
+            return _advance(state, work, "storing", StoreProgram(digest, body))
+        case Gradient() if (
+            work
+            and work.phase == "waiting"
+            and (letter.run, letter.attempt) == (work.order.run, work.attempt)
+            and (letter.step, letter.micro_batch) == (work.step, work.micro_batch)
+        ):
+            task = Backward(work.attempt, work.step, work.micro_batch, letter.tensors)
+            return _advance(state, work, "backward", task)
+        case _:
+            entry = {"event": "stale letter", "letter": type(letter).__name__}
+            return state, [Record("events", entry)]
+
+
+def _ordered(state: AgentState, order: RoundOrder) -> Outcome:
+    if state.latest and state.latest[0] == order.run and order.attempt <= state.latest[1]:
+        return state, [Record("events", {"event": "stale letter", "letter": "RoundOrder"})]
+    taken = attrs.evolve(state, latest=(order.run, order.attempt))
+    return _advance(taken, Work(order, "finding"), "finding", FindProgram(order.program))
+
+
+def _finished(state: AgentState, task: object, result: object) -> Outcome:
+    work = state.work
+    if work is None or not _belongs(task, work):
+        return state, []
+    match task:
+        case FindProgram(digest) if not result:
+            fetching = attrs.evolve(state, work=attrs.evolve(work, phase="fetching"))
+            return fetching, [Send(COORDINATOR, ProgramRequest(digest))]
+        case FindProgram() | StoreProgram():
+            return _advance(state, work, "beginning", Begin(work.order))
+        case Begin():
+            return _forward(state, work)
+        case Forward() if isinstance(result, dict):
+            step = Step(work.order.run, work.attempt, work.step, work.micro_batch, result)
+            waiting = attrs.evolve(state, work=attrs.evolve(work, phase="waiting"))
+            return waiting, [Send(COORDINATOR, step)]
+        case Backward():
+            return _stepped(state, work)
+        case Finish() if isinstance(result, Trained):
+            outcome = RoundResult(
+                work.order.run, work.attempt, result.samples, result.tensors, result.report
+            )
+            return attrs.evolve(state, work=None), [Send(COORDINATOR, outcome)]
+        case _:
+            return state, []
+
+
+def _belongs(task: object, work: Work) -> bool:
+    match task:
+        case FindProgram(digest):
+            return work.phase == "finding" and digest == work.order.program
+        case StoreProgram(digest):
+            return work.phase == "storing" and digest == work.order.program
+        case Begin(order):
+            return work.phase == "beginning" and order is work.order
+        case Forward(attempt, step, micro_batch) | Backward(attempt, step, micro_batch):
+            place = (work.attempt, work.step, work.micro_batch)
+            return work.phase in ("forward", "backward") and (attempt, step, micro_batch) == place
+        case Finish(attempt):
+            return work.phase == "finishing" and attempt == work.attempt
+    return False
+
+
+def _stepped(state: AgentState, work: Work) -> Outcome:
+    if work.micro_batch + 1 < work.order.micro_batches:
+        return _forward(state, attrs.evolve(work, micro_batch=work.micro_batch + 1))
+    if work.step + 1 < work.order.recipe.local_steps:
+        return _forward(state, attrs.evolve(work, step=work.step + 1, micro_batch=0))
+    return _advance(state, work, "finishing", Finish(work.attempt))
+
+
+def _forward(state: AgentState, work: Work) -> Outcome:
+    return _advance(state, work, "forward", Forward(work.attempt, work.step, work.micro_batch))
+
+
+def _advance(state: AgentState, work: Work, phase: Phase, task: object) -> Outcome:
+    return attrs.evolve(state, work=attrs.evolve(work, phase=phase)), [Submit(task)]
+
+
+def _failed(state: AgentState, task: object, reason: str) -> Outcome:
+    work = state.work
+    if work is None or not _belongs(task, work):
+        return state, []
+    refusal = Refusal(work.order.run, work.attempt, reason)
+    entry = {"event": "attempt refused", "round": work.attempt.round, "reason": reason}
+    return attrs.evolve(state, work=None), [Send(COORDINATOR, refusal), Record("events", entry)]

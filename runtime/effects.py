@@ -1,0 +1,53 @@
+"""What a party asks of the world. The world answers with events; nothing else passes between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from runtime.exits import Exit
+
+
+@frozen
+class Publish:
+    """Put a payload on a topic."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    expiry_s: int | None
+
+
+@frozen
+class Submit:
+    """Hand a task to the compute worker; `Finished` or `Failed` will answer, exactly once."""
+
+    task: Any
+
+
+@frozen
+class Record:
+    """Append an entry to one stream of the run record, durably, before the next effect."""
+
+    stream: str
+    entry: dict[str, Any]
+
+
+@frozen
+class Wake:
+    """Deliver a `Tick` at this time (seconds of the party's clock)."""
+
+    at_s: float
+
+
+@frozen
+class Halt:
+    """This party is done: close everything in an orderly way and end with `code`."""
+
+    code: Exit
+    reason: str
+
+
+Effect = Publish | Submit | Record | Wake | Halt

@@ -1,0 +1,47 @@
+"""What the world tells a party, beside what its transport tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from runtime.exits import Exit
+from runtime.transport.base import TransportEvent
+
+
+@frozen
+class Started:
+    """The first event of every process life."""
+
+
+@frozen
+class Tick:
+    """A time that the party asked to be woken at has come (or passed)."""
+
+
+@frozen
+class Finished:
+    """The worker has run a task."""
+
+    task: Any
+    result: Any
+
+
+@frozen
+class Failed:
+    """The worker could not run a task; `reason` is a sentence for people."""
+
+    task: Any
+    reason: str
+    code: Exit = Exit.INTERNAL
+    """What the process ends with, should this be the end of it."""
+
+
+@frozen
+class StopAsked:
+    """The operator asked this process to stop (SIGTERM, Ctrl-C)."""
+
+
+WorldEvent = Started | Tick | Finished | Failed | StopAsked
+HostEvent = TransportEvent | WorldEvent

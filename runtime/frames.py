@@ -1,0 +1,66 @@
+"""What a transfer looks like on the wire: four kinds of frame, the same in both directions.
+
+The sender *offers* a letter; a small one travels inside the offer, and is answered by a
+*receipt*. Of a large one the receiver *grants* byte ranges, within its own budget, the sender
+answers each range with a *chunk*, and the receiver ends the transfer with a receipt. The
+receiver asks again for what does not come, so a transfer resumes wherever it was cut off.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+Range = tuple[int, int]
+"""Offset and length in bytes."""
+
+
+@frozen
+class Session:
+    """One pair of process lives; a frame of another session is dropped."""
+
+    coordinator: int
+    device: int
+
+
+@frozen
+class Offer:
+    """Sender to receiver: a letter of `size` bytes with this SHA-256 wants to come over."""
+
+    session: Session
+    id: int
+    kind: str
+    size: int
+    digest: bytes
+    body: bytes | None = None
+
+
+@frozen
+class Grant:
+    """Receiver to sender: send these ranges of transfer `id`."""
+
+    session: Session
+    id: int
+    ranges: tuple[Range, ...]
+
+
+@frozen
+class Chunk:
+    """Sender to receiver: the bytes from `offset` on; `crc` is the CRC-32 of `data`."""
+
+    session: Session
+    id: int
+    offset: int
+    crc: int
+    data: bytes
+
+
+@frozen
+class Receipt:
+    """Receiver to sender: the whole letter is here and whole, or will not be taken."""
+
+    session: Session
+    id: int
+    refused: str | None = None
+
+
+Frame = Offer | Grant | Chunk | Receipt

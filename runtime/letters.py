@@ -1,0 +1,137 @@
+"""What coordinator and agents say to each other, whatever carries it.
+
+A letter names its run, round and attempt: one *attempt* is one try of one device at one round,
+and a letter of any other attempt is dropped. The envelope (`runtime.frames`) adds the device
+and both incarnations.
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen, validators
+
+from runtime.recipe import Recipe
+from runtime.tensors import PackedTensor
+
+Tensors = dict[str, PackedTensor]
+_natural = validators.ge(0)
+
+
+@frozen(order=True)
+class AttemptKey:
+    """Orders attempts in time; a later one supersedes an earlier one."""
+
+    round: int = field(validator=_natural)
+    number: int = field(validator=_natural)
+
+
+@frozen
+class RoundOrder:
+    """Coordinator to device: train this round.
+
+    `program` is the digest of the segment program; `tensors` the layer state to start from
+    (parameters, buffers, and slots as `key#slot`); `position` the index of the first sample in
+    the device's data order.
+    """
+
+    run: str
+    attempt: AttemptKey
+    program: str
+    cut: str
+    batch: int = field(validator=validators.ge(1))
+    micro_batches: int = field(validator=validators.ge(1))
+    position: int = field(validator=_natural)
+    codec_up: str
+    codec_down: str
+    recipe: Recipe
+    tensors: Tensors
+
+
+@frozen
+class Step:
+    """Device to coordinator: a named set of tensors of one micro-batch (smashed data, labels)."""
+
+    run: str
+    attempt: AttemptKey
+    step: int = field(validator=_natural)
+    micro_batch: int = field(validator=_natural)
+    tensors: Tensors
+
+
+@frozen
+class Gradient:
+    """Coordinator to device: the gradient at the cut for one micro-batch."""
+
+    run: str
+    attempt: AttemptKey
+    step: int = field(validator=_natural)
+    micro_batch: int = field(validator=_natural)
+    tensors: Tensors
+
+
+@frozen
+class StepTimes:
+    """Quantiles of the wall time of a local step's compute on the device, in seconds."""
+
+    p50_s: float = 0.0
+    p90_s: float = 0.0
+    max_s: float = 0.0
+
+
+@frozen
+class DeviceReport:
+    """How the round went on the device."""
+
+    peak_rss_bytes: int = 0
+    pss_bytes: int = 0
+    step: StepTimes = StepTimes()
+    overruns: int = 0
+    """Steps whose real work took longer than the emulated board's time."""
+
+
+@frozen
+class RoundResult:
+    """Device to coordinator: the layer state after the last local step."""
+
+    run: str
+    attempt: AttemptKey
+    samples: int = field(validator=_natural)
+    tensors: Tensors
+    report: DeviceReport = DeviceReport()
+
+
+@frozen
+class ProgramRequest:
+    """Device to coordinator: I do not hold this program."""
+
+    digest: str
+
+
+@frozen
+class ProgramDelivery:
+    """Coordinator to device: the program with this digest."""
+
+    digest: str
+    body: bytes
+
+
+@frozen
+class Refusal:
+    """Device to coordinator: this attempt cannot be run here, and why."""
+
+    run: str
+    attempt: AttemptKey
+    reason: str
+
+
+Letter = RoundOrder | Step | Gradient | RoundResult | ProgramRequest | ProgramDelivery | Refusal
+
+LETTERS: dict[str, type[Letter]] = {
+    "order": RoundOrder,
+    "step": Step,
+    "gradient": Gradient,
+    "result": RoundResult,
+    "program-request": ProgramRequest,
+    "program": ProgramDelivery,
+    "refusal": Refusal,
+}
+KINDS: dict[type[Letter], str] = {letter: kind for kind, letter in LETTERS.items()}

@@ -1,0 +1,307 @@
+"""A party: a pure state machine with transfers under it, ready to be driven by a host.
+
+The machine (`coordinator.machine`, `device_agent.machine`) speaks of letters, sessions and
+tasks. Between it and the transport stands what both sides share: topics, decoding, transfers,
+counting of what was dropped. No socket, clock or thread is known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import attrs
+from attrs import frozen
+
+from runtime.effects import Effect, Halt, Publish, Record, Submit, Wake
+from runtime.errors import WireError
+from runtime.events import Failed, Finished, HostEvent, Started, StopAsked, Tick
+from runtime.frames import Frame, Session
+from runtime.ids import COORDINATOR, DeviceId
+from runtime.letters import KINDS, LETTERS, Letter
+from runtime.presence import DevicePresence, Presence
+from runtime.topics import COORDINATOR_STATE, DEVICE_STATE, FRAMES, Direction, Fleet, Topic
+from runtime.transfers.courier import Courier, Deliver, Output, Rejected, Transmit
+from runtime.transport.base import Arrived, Down, Flushed, Up
+from runtime.wire import decode, decode_json, encode, encode_json
+
+S = TypeVar("S")
+
+_MQTT_BYTES = 19
+"""Fixed header, topic length, packet id, expiry property and PUBACK of one message at QoS 1."""
+
+
+@frozen
+class Traffic:
+    """Bytes exchanged with a peer so far: topics, payloads and what MQTT adds to each message."""
+
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+    def sent(self, size_bytes: int) -> Traffic:
+        return attrs.evolve(self, sent_bytes=self.sent_bytes + size_bytes)
+
+    def received(self, size_bytes: int) -> Traffic:
+        return attrs.evolve(self, received_bytes=self.received_bytes + size_bytes)
+
+
+@frozen
+class LinkUp:
+    """Our own connection stands."""
+
+
+@frozen
+class LinkDown:
+    """Our own connection is gone; it comes back by itself."""
+
+    reason: str
+
+
+@frozen
+class Seen:
+    """A presence was announced: a peer's, or somebody's under our own name."""
+
+    presence: Presence
+
+
+@frozen
+class Received:
+    """A letter came from a peer, whole and decoded."""
+
+    peer: DeviceId
+    letter: Letter
+    traffic: Traffic = Traffic()
+
+
+@frozen
+class Unwelcome:
+    """A peer will not take one of our letters."""
+
+    peer: DeviceId
+    letter: type[Letter]
+    reason: str
+
+
+MachineEvent = (
+    Started | LinkUp | LinkDown | Seen | Received | Unwelcome | Finished | Failed | Tick | StopAsked
+)
+
+
+@frozen
+class Send:
+    """Carry this letter to `peer`, however long it takes, within the session."""
+
+    peer: DeviceId
+    letter: Letter
+
+
+@frozen
+class OpenSession:
+    """From now on talk to this life of `peer`; all that was under way is void."""
+
+    peer: DeviceId
+    session: Session
+
+
+@frozen
+class Weigh:
+    """Give `peer` this weight in the sharing of bandwidth."""
+
+    peer: DeviceId
+    weight: float
+
+
+@frozen
+class Announce:
+    """Publish our presence, now and at every connection to come."""
+
+    presence: Presence
+
+
+MachineEffect = Send | OpenSession | Weigh | Announce | Submit | Record | Wake | Halt
+Machine = Callable[[S, MachineEvent, float], tuple[S, list[MachineEffect]]]
+"""`(state, event, now) -> (state, effects)`: values in, values out."""
+
+
+class Party(Generic[S]):
+    """One side of the protocol. `handle` is the only way in, its effects the only way out."""
+
+    def __init__(
+        self, machine: Machine[S], state: S, fleet: Fleet, me: DeviceId, courier: Courier
+    ) -> None:
+        self.state = state
+        self._machine = machine
+        self._fleet = fleet
+        self._me = me
+        self._courier = courier
+        self._out_way: Direction = "down" if me == COORDINATOR else "up"
+        self._in_way: Direction = "up" if me == COORDINATOR else "down"
+        self._presence: Presence | None = None
+        self._traffic: dict[DeviceId, Traffic] = {}
+        self._dropped: dict[tuple[str, str], int] = {}
+        self._wakes: list[float] = []
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """The topic filters this party listens to."""
+        fleet = self._fleet
+        return fleet.for_coordinator() if self._me == COORDINATOR else fleet.for_device(self._me)
+
+    @property
+    def presence_topic(self) -> str:
+        """Where this party's birth and will are retained."""
+        fleet = self._fleet
+        return (
+            fleet.coordinator_state() if self._me == COORDINATOR else fleet.device_state(self._me)
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Returns what was dropped so far, by reason."""
+        total = self._courier.counts()
+        for (_, reason), count in self._dropped.items():
+            total[reason] = total.get(reason, 0) + count
+        return total
+
+    def handle(self, event: HostEvent, now: float) -> list[Effect]:
+        """Takes an event of the world and returns what the world shall do, in order."""
+        match event:
+            case Up():
+                effects = self._announce()
+                effects += self._carry(self._courier.connected(now), now)
+                effects += self._react(LinkUp(), now)
+            case Down(reason):
+                self._courier.disconnected()
+                effects = self._react(LinkDown(reason), now)
+            case Flushed(size_bytes):
+                effects = self._carry(self._courier.flushed(size_bytes, now), now)
+            case Arrived():
+                effects = self._arrived(event, now)
+            case Tick():
+                effects = self._tick(now)
+            case Started() | Finished() | Failed() | StopAsked():
+                effects = self._react(event, now)
+        return effects + self._next_wake(now)
+
+    def _react(self, event: MachineEvent, now: float) -> list[Effect]:
+        self.state, asked = self._machine(self.state, event, now)
+        effects: list[Effect] = []
+        for effect in asked:
+            match effect:
+                case Send(peer, letter):
+                    sent = self._courier.send(peer, KINDS[type(letter)], encode(letter), now)
+                    effects += self._carry(sent, now)
+                case OpenSession(peer, session):
+                    self._courier.open(peer, session)
+                case Weigh(peer, weight):
+                    self._courier.weigh(peer, weight)
+                case Announce(presence):
+                    self._presence = presence
+                    effects += self._announce()
+                case Wake(at_s):
+                    self._wakes.append(at_s)
+                case _:
+                    effects.append(effect)
+        return effects
+
+    def _carry(self, outputs: Iterable[Output], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for output in outputs:
+            match output:
+                case Transmit(peer, frame):
+                    effects.append(self._publish_frame(peer, frame, now))
+                case Deliver(peer, kind, body):
+                    effects += self._delivered(peer, kind, body, now)
+                case Rejected(peer, kind, reason):
+                    effects += self._react(Unwelcome(peer, LETTERS[kind], reason), now)
+        return effects
+
+    def _delivered(self, peer: DeviceId, kind: str, body: bytes, now: float) -> list[Effect]:
+        cls = LETTERS.get(kind)
+        if cls is None:
+            return self._drop(peer, f"letter of unknown kind {kind!r:.40}")
+        try:
+            decoded = decode(cls, body)
+        except WireError:
+            return self._drop(peer, f"letter does not decode: {kind}")
+        noted = self._drop(peer, f"unknown keys in {kind}") if decoded.unknown_keys else []
+        traffic = self._traffic.get(peer, Traffic())
+        return noted + self._react(Received(peer, decoded.value, traffic), now)
+
+    def _arrived(self, event: Arrived, now: float) -> list[Effect]:
+        place = self._fleet.parse(event.topic)
+        if place is None:
+            return self._drop("?", "foreign topic")
+        row, device = place
+        peer = device if self._me == COORDINATOR and device else COORDINATOR
+        if len(event.payload) > row.limit_bytes:
+            return self._drop(peer, f"oversized {row.leaf}")
+        if row is COORDINATOR_STATE or row is DEVICE_STATE:
+            return self._saw(row, device, event.payload, now)
+        if row.direction != self._in_way:
+            return self._drop(peer, "wrong direction")
+        return self._take_frame(row, peer, event, now)
+
+    def _take_frame(self, row: Topic, peer: DeviceId, event: Arrived, now: float) -> list[Effect]:
+        try:
+            decoded = decode(row.payload, event.payload)
+        except WireError:
+            return self._drop(peer, f"{row.leaf} does not decode")
+        size_bytes = len(event.topic) + len(event.payload) + _MQTT_BYTES
+        self._traffic[peer] = self._traffic.get(peer, Traffic()).received(size_bytes)
+        frame: Any = decoded.value
+        return self._carry(self._courier.received(peer, frame, now), now)
+
+    def _saw(self, row: Topic, device: DeviceId | None, payload: bytes, now: float) -> list[Effect]:
+        if not payload:
+            return []
+        try:
+            presence: Any = decode_json(row.payload, payload).value
+        except WireError:
+            return self._drop(device or COORDINATOR, "state does not decode")
+        if isinstance(presence, DevicePresence) and presence.device != device:
+            return self._drop(device or "?", "state names another device")
+        return self._react(Seen(presence), now)
+
+    def _tick(self, now: float) -> list[Effect]:
+        effects = self._carry(self._courier.tick(now), now)
+        if any(at <= now for at in self._wakes):
+            self._wakes = [at for at in self._wakes if at > now]
+            effects += self._react(Tick(), now)
+        return effects
+
+    def _next_wake(self, now: float) -> list[Effect]:
+        due = self._courier.deadline(now)
+        times = self._wakes if due is None else [due, *self._wakes]
+        return [Wake(min(times))] if times else []
+
+    def _announce(self) -> list[Effect]:
+        if self._presence is None:
+            return []
+        row = DEVICE_STATE if isinstance(self._presence, DevicePresence) else COORDINATOR_STATE
+        return [
+            Publish(
+                self.presence_topic, encode_json(self._presence), row.qos, row.retain, row.expiry_s
+            )
+        ]
+
+    def _publish_frame(self, peer: DeviceId, frame: Frame, now: float) -> Publish:
+        device = peer if self._me == COORDINATOR else self._me
+        row = FRAMES[self._out_way][type(frame).__name__.lower()]
+        publish = Publish(
+            self._fleet.frame(row, device), encode(frame), row.qos, row.retain, row.expiry_s
+        )
+        size_bytes = len(publish.topic) + len(publish.payload) + _MQTT_BYTES
+        self._traffic[peer] = self._traffic.get(peer, Traffic()).sent(size_bytes)
+        self._courier.transmitted(len(publish.payload), now)
+        return publish
+
+    def _drop(self, peer: str, reason: str) -> list[Effect]:
+        """Counts; the first of its kind from a peer is put on record."""
+        key = (peer, reason)
+        self._dropped[key] = self._dropped.get(key, 0) + 1
+        if self._dropped[key] > 1 or len(self._dropped) > _DROPS_RECORDED:
+            return []
+        return [Record("events", {"event": "dropped", "peer": peer, "reason": reason})]
+
+
+_DROPS_RECORDED = 1000

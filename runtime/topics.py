@@ -1,0 +1,101 @@
+"""Every topic EdgeSplit uses, in one table; nothing else formats a topic.
+
+edgesplit/v1/<fleet>/coordinator/state
+edgesplit/v1/<fleet>/devices/<device>/state
+edgesplit/v1/<fleet>/devices/<device>/up/{offer,grant,chunk,receipt}      device -> coordinator
+edgesplit/v1/<fleet>/devices/<device>/down/{offer,grant,chunk,receipt}    coordinator -> device
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from runtime.frames import Chunk, Grant, Offer, Receipt
+from runtime.ids import DeviceId, is_legal_id
+from runtime.presence import CoordinatorPresence, DevicePresence
+
+PREFIX = "edgesplit/v1"
+INLINE_LIMIT_BYTES = 8 * 1024
+"""A letter up to this size travels inside its offer."""
+CHUNK_LIMIT_BYTES = 256 * 1024
+
+Direction = Literal["up", "down"]
+Payload = (
+    type[DevicePresence]
+    | type[CoordinatorPresence]
+    | type[Offer]
+    | type[Grant]
+    | type[Chunk]
+    | type[Receipt]
+)
+
+
+@frozen
+class Topic:
+    """What a topic is bound to. `expiry_s` lets a stale message die in the broker."""
+
+    leaf: str
+    direction: Direction
+    payload: Payload
+    limit_bytes: int
+    qos: int = 1
+    retain: bool = False
+    expiry_s: int | None = 60
+
+
+_ENVELOPE_BYTES = 512
+COORDINATOR_STATE = Topic("state", "down", CoordinatorPresence, 4096, retain=True, expiry_s=None)
+DEVICE_STATE = Topic("state", "up", DevicePresence, 4096, retain=True, expiry_s=None)
+
+
+def _frames(direction: Direction) -> dict[str, Topic]:
+    rows = (
+        Topic("offer", direction, Offer, INLINE_LIMIT_BYTES + _ENVELOPE_BYTES),
+        Topic("grant", direction, Grant, 4096),
+        Topic("chunk", direction, Chunk, CHUNK_LIMIT_BYTES + _ENVELOPE_BYTES),
+        Topic("receipt", direction, Receipt, 1024),
+    )
+    return {row.leaf: row for row in rows}
+
+
+FRAMES: dict[Direction, dict[str, Topic]] = {"up": _frames("up"), "down": _frames("down")}
+
+
+@frozen
+class Fleet:
+    """The topics of one fleet."""
+
+    name: str
+
+    def coordinator_state(self) -> str:
+        return f"{PREFIX}/{self.name}/coordinator/state"
+
+    def device_state(self, device: DeviceId) -> str:
+        return f"{PREFIX}/{self.name}/devices/{device}/state"
+
+    def frame(self, row: Topic, device: DeviceId) -> str:
+        return f"{PREFIX}/{self.name}/devices/{device}/{row.direction}/{row.leaf}"
+
+    def for_coordinator(self) -> tuple[str, ...]:
+        """Returns the filters that a coordinator subscribes to."""
+        devices = f"{PREFIX}/{self.name}/devices/+"
+        return (self.coordinator_state(), f"{devices}/state", f"{devices}/up/#")
+
+    def for_device(self, device: DeviceId) -> tuple[str, ...]:
+        """Returns the filters that the agent of `device` subscribes to."""
+        branch = f"{PREFIX}/{self.name}/devices/{device}"
+        return (self.coordinator_state(), f"{branch}/state", f"{branch}/down/#")
+
+    def parse(self, topic: str) -> tuple[Topic, DeviceId | None] | None:
+        """Returns the row of `topic` and the device it names, or None for a foreign topic."""
+        match topic.removeprefix(f"{PREFIX}/{self.name}/").split("/"):
+            case ["coordinator", "state"]:
+                return COORDINATOR_STATE, None
+            case ["devices", device, "state"] if is_legal_id(device):
+                return DEVICE_STATE, DeviceId(device)
+            case ["devices", device, ("up" | "down") as way, leaf] if is_legal_id(device):
+                row = FRAMES[way].get(leaf)
+                return (row, DeviceId(device)) if row else None
+        return None

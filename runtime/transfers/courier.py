@@ -1,0 +1,269 @@
+"""All transfers of one connection: the arbiter of bandwidth in both directions.
+
+As receiver it hands out credit, out of one budget for the whole connection (a budget per sender
+overflows the broker's queue once there are many). As sender it decides whose chunk goes next
+and keeps what it hands to the transport short. Frames that are not chunks never wait.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from runtime.frames import Chunk, Frame, Grant, Offer, Range, Receipt, Session
+from runtime.ids import DeviceId
+from runtime.transfers.arbiter import Arbiter
+from runtime.transfers.inbox import Arrival, Inbox
+from runtime.transfers.outbox import Outbox
+from runtime.transfers.pacer import Pacer
+
+_SEND_WINDOW_BYTES = 512 * 1024
+"""Bytes handed to the transport that the broker has not taken yet."""
+
+
+@frozen
+class CourierLimits:
+    """What this side of the connection accepts and how fast it may go."""
+
+    letter_bytes: int = 512 * 1024 * 1024
+    budget_bytes: int = 8 * 1024 * 1024
+    uplink_bytes_per_s: float | None = None
+    """Hard cap on what this party sends (the operator's, or an emulated board's)."""
+    downlink_bytes_per_s: float | None = None
+    """Hard cap on what this party asks for."""
+
+
+@frozen
+class Transmit:
+    """Put this frame on the wire towards `peer`."""
+
+    peer: DeviceId
+    frame: Frame
+
+
+@frozen
+class Deliver:
+    """A whole letter came from `peer`."""
+
+    peer: DeviceId
+    kind: str
+    body: bytes
+
+
+@frozen
+class Rejected:
+    """`peer` will not take a letter of this kind."""
+
+    peer: DeviceId
+    kind: str
+    reason: str
+
+
+Output = Transmit | Deliver | Rejected
+
+
+class Courier:
+    """Sans-IO: every method returns what to do, and `deadline` says when to call `tick`."""
+
+    def __init__(self, limits: CourierLimits) -> None:
+        self._limits = limits
+        self._sessions: dict[DeviceId, Session] = {}
+        self._outboxes: dict[DeviceId, Outbox] = {}
+        self._inboxes: dict[DeviceId, Inbox] = {}
+        self._due: dict[DeviceId, float] = {}
+        self._receiving: set[DeviceId] = set()
+        self._up = False
+        self._in_flight_bytes = 0
+        self._granting = Arbiter()
+        self._sending = Arbiter()
+        self._up_pacer = _pacer(limits.uplink_bytes_per_s)
+        self._down_pacer = _pacer(limits.downlink_bytes_per_s)
+        self.dropped: dict[str, int] = {}
+
+    def open(self, peer: DeviceId, session: Session) -> None:
+        """Starts a session with `peer`; whatever belonged to an earlier one is gone."""
+        if self._sessions.get(peer) != session:
+            self.close(peer)
+            self._sessions[peer] = session
+            self._outboxes[peer] = Outbox(session)
+            self._inboxes[peer] = Inbox(session, self._limits.letter_bytes)
+
+    def close(self, peer: DeviceId) -> None:
+        """Forgets `peer`."""
+        if self._sessions.pop(peer, None) is not None:
+            del self._outboxes[peer]
+            self._due.pop(peer, None)
+            self._receiving.discard(peer)
+            self._count(self._inboxes.pop(peer).dropped)
+
+    def weigh(self, peer: DeviceId, weight: float) -> None:
+        """Sets the share of `peer` in both directions."""
+        self._granting.weigh(peer, weight)
+        self._sending.weigh(peer, weight)
+
+    def send(self, peer: DeviceId, kind: str, body: bytes, now: float) -> list[Output]:
+        """Takes a letter for `peer`; without a session it is dropped, and counted."""
+        outbox = self._outboxes.get(peer)
+        if outbox is None:
+            self._count({"letter without session": 1})
+            return []
+        outbox.post(kind, body)
+        return self._pump(now, (peer,))
+
+    def connected(self, now: float) -> list[Output]:
+        """Resumes everything after the transport came up."""
+        self._up, self._in_flight_bytes = True, 0
+        for peer in self._sessions:
+            self._outboxes[peer].resume()
+            self._inboxes[peer].resume()
+        return self._pump(now, tuple(self._sessions))
+
+    def disconnected(self) -> None:
+        """Stops sending until `connected`."""
+        self._up = False
+
+    def flushed(self, size_bytes: int, now: float) -> list[Output]:
+        """Counts bytes that the broker has taken."""
+        self._in_flight_bytes = max(0, self._in_flight_bytes - size_bytes)
+        return self._pump(now, ())
+
+    def transmitted(self, size_bytes: int, now: float) -> None:
+        """Counts bytes that were handed to the transport."""
+        self._in_flight_bytes += size_bytes
+        if self._up_pacer:
+            self._up_pacer.spend(size_bytes, now)
+
+    def received(self, peer: DeviceId, frame: Frame, now: float) -> list[Output]:
+        """Takes a frame that came from `peer`."""
+        if frame.session != self._sessions.get(peer):
+            self._count({"frame of another session": 1})
+            return []
+        outbox, inbox = self._outboxes[peer], self._inboxes[peer]
+        match frame:
+            case Offer():
+                if self._down_pacer and frame.body is not None:
+                    self._down_pacer.spend(len(frame.body), now)
+                return self._answer(peer, *inbox.offered(frame, now), now)
+            case Chunk():
+                return self._answer(peer, *inbox.arrived(frame, now), now)
+            case Grant():
+                outbox.granted(frame, now)
+                return self._pump(now, (peer,))
+            case Receipt():
+                kind = outbox.receipted(frame)
+                rejected = kind is not None and frame.refused is not None
+                news = [Rejected(peer, kind or "", frame.refused or "")] if rejected else []
+                return [*news, *self._pump(now, (peer,))]
+
+    def tick(self, now: float) -> list[Output]:
+        """Repeats what has gone unanswered for too long."""
+        due = tuple(peer for peer, at in self._due.items() if at <= now)
+        for peer in due:
+            self._inboxes[peer].expire(now)
+        return self._pump(now, due)
+
+    def deadline(self, now: float) -> float | None:
+        """Returns when `tick` is due."""
+        if not self._up:
+            return None
+        pacers = (self._up_pacer, self._down_pacer)
+        waits = [at for pacer in pacers if pacer and (at := pacer.ready_at(now)) > now]
+        return min((*self._due.values(), *waits), default=None)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of letters kept on either side, for the bound on memory."""
+        kept = sum(outbox.held_bytes for outbox in self._outboxes.values())
+        return kept + sum(inbox.held_bytes for inbox in self._inboxes.values())
+
+    def counts(self) -> dict[str, int]:
+        """Returns what was dropped so far, by reason."""
+        total = dict(self.dropped)
+        for inbox in self._inboxes.values():
+            for reason, count in inbox.dropped.items():
+                total[reason] = total.get(reason, 0) + count
+        return total
+
+    def _answer(
+        self, peer: DeviceId, receipt: Receipt | None, arrival: Arrival | None, now: float
+    ) -> list[Output]:
+        outputs: list[Output] = []
+        if receipt is not None:
+            outputs.append(Transmit(peer, receipt))
+        if arrival is not None:
+            outputs.append(Deliver(peer, arrival.kind, arrival.body))
+        return outputs + self._pump(now, (peer,))
+
+    def _pump(self, now: float, touched: tuple[DeviceId, ...]) -> list[Output]:
+        if not self._up:
+            return []
+        outputs: list[Output] = []
+        for peer in touched:
+            outputs += [Transmit(peer, offer) for offer in self._outboxes[peer].offers(now)]
+            self._granting.wake(peer)
+            self._sending.wake(peer)
+        outputs += self._grants(now) + self._chunks(now)
+        for peer in touched:
+            self._note(peer)
+        return outputs
+
+    def _grants(self, now: float) -> list[Output]:
+        granted: dict[tuple[DeviceId, int], list[Range]] = {}
+        room = self._limits.budget_bytes - self._outstanding_bytes()
+        while room > 0 and (self._down_pacer is None or self._down_pacer.ready_at(now) <= now):
+            peer = self._granting.next(self._grant_cost)
+            if peer is None:
+                break
+            transfer, (offset, length) = self._inboxes[peer].next_grant(now)
+            granted.setdefault((peer, transfer), []).append((offset, length))
+            self._note(peer)
+            room -= length
+            if self._down_pacer:
+                self._down_pacer.spend(length, now)
+        return [
+            Transmit(peer, Grant(self._sessions[peer], transfer, tuple(ranges)))
+            for (peer, transfer), ranges in granted.items()
+        ]
+
+    def _chunks(self, now: float) -> list[Output]:
+        outputs: list[Output] = []
+        ahead_bytes = self._in_flight_bytes
+        while ahead_bytes < _SEND_WINDOW_BYTES and (
+            self._up_pacer is None or (not outputs and self._up_pacer.ready_at(now) <= now)
+        ):
+            peer = self._sending.next(self._send_cost)
+            if peer is None:
+                break
+            chunk = self._outboxes[peer].next_chunk(now)
+            ahead_bytes += len(chunk.data)
+            outputs.append(Transmit(peer, chunk))
+            self._note(peer)
+        return outputs
+
+    def _grant_cost(self, peer: DeviceId) -> int | None:
+        inbox = self._inboxes.get(peer)
+        return inbox.grant_size() if inbox else None
+
+    def _send_cost(self, peer: DeviceId) -> int | None:
+        outbox = self._outboxes.get(peer)
+        return outbox.chunk_size() if outbox else None
+
+    def _outstanding_bytes(self) -> int:
+        return sum(self._inboxes[peer].outstanding_bytes for peer in self._receiving)
+
+    def _note(self, peer: DeviceId) -> None:
+        inbox = self._inboxes[peer]
+        (self._receiving.add if inbox.outstanding_bytes else self._receiving.discard)(peer)
+        times = (self._outboxes[peer].deadline(), inbox.deadline())
+        earliest = min((at for at in times if at is not None), default=None)
+        if earliest is None:
+            self._due.pop(peer, None)
+        else:
+            self._due[peer] = earliest
+
+    def _count(self, reasons: dict[str, int]) -> None:
+        for reason, count in reasons.items():
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+
+def _pacer(rate: float | None) -> Pacer | None:
+    return None if rate is None else Pacer(rate)

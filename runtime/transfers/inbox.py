@@ -1,0 +1,213 @@
+"""The receiving side of one peer: what is granted, what has come, what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+
+from attrs import define, field, frozen
+
+from runtime.frames import Chunk, Offer, Range, Receipt, Session
+from runtime.topics import INLINE_LIMIT_BYTES
+from runtime.transfers.link_rate import LinkRate
+
+TRANSFERS_AT_ONCE = 8
+"""Transfers per peer that may be open; an offer beyond is left unanswered and comes again."""
+_IDS_AHEAD = 4096
+"""How far ids may run ahead of the oldest letter still missing; bounds what is remembered."""
+_STALL_S = 1.0
+_LONGEST_STALL_S = 15.0
+
+
+@frozen
+class Arrival:
+    """A whole letter, checked against its digest."""
+
+    kind: str
+    body: bytes
+
+
+@define
+class _Incoming:
+    offer: Offer
+    chunks: dict[int, bytes] = field(factory=dict)
+    received_bytes: int = 0
+    frontier: int = 0
+    """Where the never-granted rest begins."""
+    missing: dict[int, int] = field(factory=dict)
+    """Granted once, and to be granted again: length by offset."""
+    outstanding: dict[int, int] = field(factory=dict)
+    """Granted and awaited: length by offset."""
+
+    def give_up_waiting(self) -> None:
+        self.missing.update(self.outstanding)
+        self.outstanding.clear()
+
+
+class Inbox:
+    """Takes letters once each, in whatever pieces and order they come.
+
+    `dropped` counts by reason what was thrown away.
+    """
+
+    def __init__(self, session: Session, limit_bytes: int) -> None:
+        self.rate = LinkRate()
+        self.dropped: dict[str, int] = {}
+        self._session = session
+        self._limit_bytes = limit_bytes
+        self._open: dict[int, _Incoming] = {}
+        self._done_up_to = 0
+        self._done_beyond: set[int] = set()
+        self._progress_at = 0.0
+        self._stalls = 0
+
+    @property
+    def outstanding_bytes(self) -> int:
+        return sum(sum(incoming.outstanding.values()) for incoming in self._open.values())
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of letters that are not whole yet."""
+        return sum(incoming.received_bytes for incoming in self._open.values())
+
+    def offered(self, offer: Offer, now: float) -> tuple[Receipt | None, Arrival | None]:
+        """Answers an offer: at once if the letter is small, known or unwanted."""
+        if self._is_done(offer.id):
+            return Receipt(self._session, offer.id), None
+        if not 0 < offer.id <= self._done_up_to + _IDS_AHEAD:
+            self._drop("transfer id out of bounds")
+            return None, None
+        if not 0 <= offer.size <= self._limit_bytes:
+            self._drop("too large")
+            reason = f"{offer.size} bytes are more than the limit of {self._limit_bytes}"
+            return Receipt(self._session, offer.id, reason), None
+        if offer.size <= INLINE_LIMIT_BYTES:
+            return self._take_inline(offer)
+        self._open_transfer(offer, now)
+        return None, None
+
+    def arrived(self, chunk: Chunk, now: float) -> tuple[Receipt | None, Arrival | None]:
+        """Takes a chunk; answers when it was the last one missing."""
+        incoming = self._open.get(chunk.id)
+        if incoming is None:
+            self._drop("chunk of no open transfer")
+            return (Receipt(self._session, chunk.id) if self._is_done(chunk.id) else None), None
+        if not self._accept(incoming, chunk):
+            return None, None
+        self._progress_at, self._stalls = now, 0
+        outstanding = self.outstanding_bytes > 0
+        self.rate.arrived(len(chunk.data), now, outstanding=outstanding)
+        if incoming.received_bytes < incoming.offer.size:
+            return None, None
+        return self._complete(incoming)
+
+    def grant_size(self) -> int | None:
+        """Returns how many bytes `next_grant` would ask for, or None when it has no room."""
+        incoming = self._first_ungranted()
+        if incoming is None:
+            return None
+        length = self._next_range(incoming)[1]
+        outstanding = self.outstanding_bytes
+        has_room = outstanding == 0 or outstanding + length <= self.rate.window_bytes
+        return length if has_room else None
+
+    def next_grant(self, now: float) -> tuple[int, Range]:
+        """Asks for the next range; only when `grant_size` is not None. Returns (id, range)."""
+        incoming = self._first_ungranted()
+        assert incoming is not None
+        offset, length = self._next_range(incoming)
+        if incoming.missing.pop(offset, None) is None:
+            incoming.frontier += length
+        if not self.outstanding_bytes:
+            self._progress_at = now
+        self.rate.busy(now)
+        incoming.outstanding[offset] = length
+        return incoming.offer.id, (offset, length)
+
+    def deadline(self) -> float | None:
+        """Returns when what is outstanding counts as lost."""
+        outstanding = self.outstanding_bytes
+        if not outstanding:
+            return None
+        expected_s = 4 * outstanding / (self.rate.bytes_per_s or outstanding)
+        patience_s: float = max(_STALL_S, expected_s) * 2**self._stalls
+        return self._progress_at + min(_LONGEST_STALL_S, patience_s)
+
+    def expire(self, now: float) -> None:
+        """Counts what is outstanding as lost when its time has come."""
+        deadline = self.deadline()
+        if deadline is not None and deadline <= now:
+            self._stalls += 1
+            self.rate.stalled()
+            self.resume()
+
+    def resume(self) -> None:
+        """Asks again for everything outstanding."""
+        for incoming in self._open.values():
+            incoming.give_up_waiting()
+
+    def _is_done(self, id: int) -> bool:
+        return id <= self._done_up_to or id in self._done_beyond
+
+    def _finish(self, id: int) -> None:
+        self._open.pop(id, None)
+        self._done_beyond.add(id)
+        while self._done_up_to + 1 in self._done_beyond:
+            self._done_up_to += 1
+            self._done_beyond.remove(self._done_up_to)
+
+    def _take_inline(self, offer: Offer) -> tuple[Receipt | None, Arrival | None]:
+        body = offer.body
+        if body is None or len(body) != offer.size or _digest(body) != offer.digest:
+            self._drop("corrupt offer")
+            return None, None
+        self._finish(offer.id)
+        return Receipt(self._session, offer.id), Arrival(offer.kind, body)
+
+    def _open_transfer(self, offer: Offer, now: float) -> None:
+        known = self._open.get(offer.id)
+        if known is None and len(self._open) < TRANSFERS_AT_ONCE:
+            self._open[offer.id] = _Incoming(offer)
+        elif known is not None and now - self._progress_at > _STALL_S / 4:
+            # The sender has started over (it came back, or our grants were lost).
+            known.give_up_waiting()
+
+    def _accept(self, incoming: _Incoming, chunk: Chunk) -> bool:
+        wanted = incoming.outstanding.get(chunk.offset, incoming.missing.get(chunk.offset))
+        if wanted is None or wanted != len(chunk.data):
+            return self._drop("chunk not asked for")
+        if zlib.crc32(chunk.data) != chunk.crc:
+            return self._drop("corrupt chunk")
+        incoming.outstanding.pop(chunk.offset, None)
+        incoming.missing.pop(chunk.offset, None)
+        incoming.chunks[chunk.offset] = chunk.data
+        incoming.received_bytes += wanted
+        return True
+
+    def _complete(self, incoming: _Incoming) -> tuple[Receipt | None, Arrival | None]:
+        offer = incoming.offer
+        body = b"".join(incoming.chunks[offset] for offset in sorted(incoming.chunks))
+        if _digest(body) != offer.digest:
+            self._drop("corrupt letter")
+            self._open[offer.id] = _Incoming(offer)
+            return None, None
+        self._finish(offer.id)
+        return Receipt(self._session, offer.id), Arrival(offer.kind, body)
+
+    def _first_ungranted(self) -> _Incoming | None:
+        ungranted = (i for i in self._open.values() if i.missing or i.frontier < i.offer.size)
+        return next(ungranted, None)
+
+    def _next_range(self, incoming: _Incoming) -> Range:
+        if incoming.missing:
+            return next(iter(incoming.missing.items()))
+        length = min(self.rate.chunk_bytes, incoming.offer.size - incoming.frontier)
+        return incoming.frontier, length
+
+    def _drop(self, reason: str) -> bool:
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        return False
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()

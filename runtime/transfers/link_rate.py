@@ -1,0 +1,65 @@
+"""How fast a peer's bytes arrive, and what follows for windows and chunks.
+
+At most half a second of bytes may be on their way, so that a control message is never stuck
+behind bulk; a chunk is at most a quarter of a second. Both follow the measured rate.
+"""
+
+from __future__ import annotations
+
+from runtime.topics import CHUNK_LIMIT_BYTES
+
+_WINDOW_S = 0.5
+_CHUNK_S = 0.25
+_LEAST_CHUNK_BYTES = 4 * 1024
+_FIRST_WINDOW_BYTES = 32 * 1024
+_SAMPLE_S = 0.02
+_SMOOTHING = 0.5
+
+
+class LinkRate:
+    """Measures while bytes are outstanding, so that an idle link does not look slow."""
+
+    def __init__(self) -> None:
+        self.bytes_per_s: float | None = None
+        self._since_s: float | None = None
+        self._arrived_bytes = 0
+
+    @property
+    def window_bytes(self) -> int:
+        """How many bytes may be outstanding."""
+        if self.bytes_per_s is None:
+            return _FIRST_WINDOW_BYTES
+        return max(2 * _LEAST_CHUNK_BYTES, int(self.bytes_per_s * _WINDOW_S))
+
+    @property
+    def chunk_bytes(self) -> int:
+        """How large a chunk should be."""
+        quarter = self.window_bytes // 4
+        if self.bytes_per_s is not None:
+            quarter = min(self.window_bytes // 2, int(self.bytes_per_s * _CHUNK_S))
+        return min(CHUNK_LIMIT_BYTES, max(_LEAST_CHUNK_BYTES, quarter))
+
+    def busy(self, now: float) -> None:
+        """Says that bytes have been asked for."""
+        if self._since_s is None:
+            self._since_s, self._arrived_bytes = now, 0
+
+    def arrived(self, size_bytes: int, now: float, *, outstanding: bool) -> None:
+        """Counts bytes that came; `outstanding` tells whether more are on their way."""
+        if self._since_s is None:
+            return
+        self._arrived_bytes += size_bytes
+        if not outstanding or now - self._since_s >= _SAMPLE_S:
+            self._sample(max(now - self._since_s, 1e-3))
+            self._since_s, self._arrived_bytes = (now if outstanding else None), 0
+
+    def stalled(self) -> None:
+        """Says that nothing came for long: start again from a small window."""
+        self._since_s = None
+        if self.bytes_per_s is not None:
+            self.bytes_per_s /= 2
+
+    def _sample(self, elapsed_s: float) -> None:
+        sample = self._arrived_bytes / elapsed_s
+        old = self.bytes_per_s
+        self.bytes_per_s = sample if old is None else old + _SMOOTHING * (sample - old)

@@ -1,0 +1,119 @@
+"""The sending side of one peer: letters that wait, are offered, granted and receipted."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import deque
+
+from attrs import define, field
+
+from runtime.frames import Chunk, Grant, Offer, Range, Receipt, Session
+from runtime.topics import INLINE_LIMIT_BYTES
+
+OFFERS_IN_FLIGHT = 4
+"""Unanswered offers per peer. Bounds what a crowd can pile up in the broker's queue."""
+_RETRY_S = 1.0
+_LONGEST_RETRY_S = 8.0
+
+
+@define
+class _Outgoing:
+    id: int
+    kind: str
+    body: bytes
+    digest: bytes
+    retry_at: float = 0.0
+    tries: int = 0
+    wanted: deque[Range] = field(factory=deque)
+
+    @property
+    def inline(self) -> bool:
+        return len(self.body) <= INLINE_LIMIT_BYTES
+
+
+class Outbox:
+    """Keeps each letter until the peer has receipted it, and offers it again until then.
+
+    A letter kept here is the bounded cache of answers: a peer that lost its copy gets it again.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._next_id = 1
+        self._backlog: deque[_Outgoing] = deque()
+        self._offered: dict[int, _Outgoing] = {}
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of all letters kept for the peer."""
+        return sum(len(o.body) for o in (*self._backlog, *self._offered.values()))
+
+    def post(self, kind: str, body: bytes) -> None:
+        """Takes a letter."""
+        digest = hashlib.sha256(body).digest()
+        self._backlog.append(_Outgoing(self._next_id, kind, body, digest))
+        self._next_id += 1
+
+    def offers(self, now: float) -> list[Offer]:
+        """Returns the offers that are due, first ones and repeated ones."""
+        while self._backlog and len(self._offered) < OFFERS_IN_FLIGHT:
+            outgoing = self._backlog.popleft()
+            self._offered[outgoing.id] = outgoing
+        return [self._offer(o, now) for o in self._offered.values() if o.retry_at <= now]
+
+    def deadline(self) -> float | None:
+        """Returns when `offers` has something to say again, if the peer stays silent."""
+        return min((o.retry_at for o in self._offered.values()), default=None)
+
+    def granted(self, grant: Grant, now: float) -> None:
+        """Queues the ranges that the peer asked for, once each."""
+        outgoing = self._offered.get(grant.id)
+        if outgoing is None:
+            return
+        outgoing.tries = 0
+        self._postpone(outgoing, now)
+        for offset, length in grant.ranges:
+            legal = offset >= 0 and length > 0 and offset + length <= len(outgoing.body)
+            if legal and (offset, length) not in outgoing.wanted:
+                outgoing.wanted.append((offset, length))
+
+    def receipted(self, receipt: Receipt) -> str | None:
+        """Forgets a letter; returns its kind if it was still kept."""
+        outgoing = self._offered.pop(receipt.id, None)
+        return outgoing.kind if outgoing else None
+
+    def chunk_size(self) -> int | None:
+        """Returns the size of the next chunk, or None when none is wanted."""
+        outgoing = self._first_wanted()
+        return outgoing.wanted[0][1] if outgoing else None
+
+    def next_chunk(self, now: float) -> Chunk:
+        """Returns the next wanted chunk; only when `chunk_size` is not None."""
+        outgoing = self._first_wanted()
+        assert outgoing is not None
+        offset, length = outgoing.wanted.popleft()
+        data = outgoing.body[offset : offset + length]
+        self._postpone(outgoing, now)
+        return Chunk(self._session, outgoing.id, offset, zlib.crc32(data), data)
+
+    def resume(self) -> None:
+        """Starts over after an interruption: everything unreceipted is offered again at once."""
+        for outgoing in self._offered.values():
+            outgoing.wanted.clear()
+            outgoing.retry_at, outgoing.tries = 0.0, 0
+
+    def _first_wanted(self) -> _Outgoing | None:
+        return next((o for o in self._offered.values() if o.wanted), None)
+
+    def _offer(self, outgoing: _Outgoing, now: float) -> Offer:
+        self._postpone(outgoing, now)
+        outgoing.tries += 1
+        body = outgoing.body if outgoing.inline else None
+        return Offer(
+            self._session, outgoing.id, outgoing.kind, len(outgoing.body), outgoing.digest, body
+        )
+
+    @staticmethod
+    def _postpone(outgoing: _Outgoing, now: float) -> None:
+        outgoing.retry_at = now + min(_LONGEST_RETRY_S, _RETRY_S * 2**outgoing.tries)

@@ -1,0 +1,97 @@
+"""Bytes to attrs classes and back: msgpack for traffic, JSON for presence.
+
+Unknown keys are ignored and counted (the other side may be newer); a missing key, a wrong type
+or a value that a validator refuses is a `WireError`. No other exception leaves a decoder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import attrs
+import msgpack
+from attrs import frozen
+from cattrs import Converter
+
+from runtime.errors import WireError
+from runtime.tensors import PackedTensor, from_wire, to_wire
+
+T = TypeVar("T")
+
+
+@frozen
+class Decoded(Generic[T]):
+    """A value, and how many keys of its outermost map this version does not know."""
+
+    value: T
+    unknown_keys: int
+
+
+def encode(value: Any) -> bytes:
+    """Returns the msgpack bytes of an attrs instance."""
+    packed: bytes = msgpack.packb(_converter.unstructure(value), use_bin_type=True)
+    return packed
+
+
+def decode(cls: type[T], data: bytes) -> Decoded[T]:
+    """Returns the instance of `cls` that `encode` wrote, or raises WireError."""
+    return _structure(cls, data, lambda: msgpack.unpackb(data, raw=False, strict_map_key=True))
+
+
+def encode_json(value: Any) -> bytes:
+    """Returns the JSON text of an attrs instance, keys in order of declaration."""
+    return json.dumps(_converter.unstructure(value)).encode()
+
+
+def decode_json(cls: type[T], data: bytes) -> Decoded[T]:
+    """Returns the instance of `cls` that `encode_json` wrote, or raises WireError."""
+    return _structure(cls, data, lambda: json.loads(data))
+
+
+def _structure(cls: type[T], data: bytes, parse: Callable[[], Any]) -> Decoded[T]:
+    # Hostile bytes may break any layer below (msgpack, json, cattrs, a validator), each with
+    # exceptions of its own; this is the one place where all of them mean the same thing.
+    try:
+        raw = parse()
+        if not isinstance(raw, dict):
+            raise WireError(f"a {cls.__name__} is a map, not {type(raw).__name__}")
+        value = _converter.structure(raw, cls)
+    except WireError:
+        raise
+    except Exception as error:
+        raise WireError(f"{len(data)} bytes are no {cls.__name__}: {error!r:.200}") from error
+    return Decoded(value, sum(key not in _keys(cls) for key in raw))
+
+
+_key_cache: dict[type, frozenset[str]] = {}
+
+
+def _keys(cls: type) -> frozenset[str]:
+    if cls not in _key_cache:
+        _key_cache[cls] = frozenset(field.name for field in attrs.fields(cls))
+    return _key_cache[cls]
+
+
+def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) not in kinds:
+            raise WireError(f"{type(value).__name__} where {kinds[0].__name__} belongs")
+        return value
+
+    return hook
+
+
+def _strict_converter() -> Converter:
+    converter = Converter(detailed_validation=False, unstruct_collection_overrides={tuple: list})
+    for kind in (int, str, bytes, bool):
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(float, _exactly(float, int))
+    converter.register_structure_hook(PackedTensor, lambda value, _: from_wire(value))
+    converter.register_unstructure_hook(PackedTensor, to_wire)
+    converter.register_unstructure_hook(bytes, lambda value: value)
+    return converter
+
+
+_converter = _strict_converter()

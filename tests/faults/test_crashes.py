@@ -1,0 +1,74 @@
+"""Every party is killed and restarted at every event of a small run; nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.ids import COORDINATOR, DeviceId
+from runtime.transport.memory import Weather
+from tests.world import World
+
+PARTIES = (COORDINATOR, DeviceId("board-0"), DeviceId("board-1"))
+BREEZE = Weather(delay_s=(0.001, 0.02))
+
+
+def small_world() -> World:
+    world = World(devices=2, rounds=2, local_steps=2, weather=BREEZE, seed=3)
+    world.start_all()
+    return world
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> World:
+    world = small_world()
+    world.run()
+    return world
+
+
+def crash_at(party: DeviceId, event: int, away_s: float) -> World | None:
+    """Returns the finished world, or None when the run was over before `event`."""
+    world = small_world()
+    while world.lives[party].host.handled < event:
+        if not world.clock.step() or COORDINATOR in world.halts:
+            return None
+    world.kill(party)
+    world.clock.call_at(world.clock.now() + away_s, lambda: world.start(party))
+    world.run()
+    return world
+
+
+@pytest.mark.parametrize("away_s", [0.0, 0.7])
+@pytest.mark.parametrize("party", PARTIES)
+def test_a_crash_at_any_event_changes_nothing(
+    undisturbed: World, party: DeviceId, away_s: float
+) -> None:
+    events = undisturbed.lives[party].host.handled
+    crashed = [crash_at(party, event, away_s) for event in range(1, events)]
+    survivors = [world for world in crashed if world is not None]
+    assert len(survivors) > events // 2
+    assert {world.chain for world in survivors} == {undisturbed.chain}
+
+
+def test_only_the_crashed_board_repeats_its_round(undisturbed: World) -> None:
+    middle = undisturbed.lives[PARTIES[1]].host.handled // 3
+    world = crash_at(PARTIES[1], middle, away_s=0.2)
+    assert world is not None
+    attempts = [
+        facts["attempt"]
+        for entry in world.records.streams["rounds"]
+        for name, facts in entry["devices"].items()
+        if name == "board-1"
+    ]
+    assert attempts == [1, 1]
+
+
+def test_a_lost_link_resumes_inside_the_attempt(undisturbed: World) -> None:
+    world = small_world()
+    for at_s in (0.05, 0.1, 0.15):
+        world.clock.call_at(at_s, lambda: world.lives[PARTIES[1]].transport.interrupt(0.3))
+    world.run()
+    assert world.chain == undisturbed.chain
+    attempts = {
+        f["attempt"] for e in world.records.streams["rounds"] for f in e["devices"].values()
+    }
+    assert attempts == {1}
