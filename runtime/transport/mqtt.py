@@ -62,7 +62,9 @@ class MqttTransport:
 
     `client_id` must be the party's own: brokers throw the older of two namesakes off.
     `uplink_limit_bytes_per_s` is a hard cap kept by the kernel. A payload above what the broker
-    announced as its limit is dropped, because sending it would cost the connection.
+    announced as its limit is dropped, because sending it would cost the connection; `oversized`
+    counts these, and `callback_errors` the exceptions of the listener and of finished connections.
+    `max_packet_bytes` is that limit, None until a broker has announced one.
     Raises BrokerError where the URL's certificates cannot be loaded.
     """
 

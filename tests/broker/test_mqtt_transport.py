@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -190,6 +192,25 @@ def test_a_listener_that_raises_is_counted_and_heard_again(broker: EmbeddedBroke
         _wait_until(lambda: transport.callback_errors == 3)
     finally:
         transport.stop()
+
+
+def test_too_many_open_files_are_told_instead_of_hanging(broker: EmbeddedBroker) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2_000:
+        pytest.skip(f"this process may open no more than {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2_000, hard))
+    copies = [os.dup(0) for _ in range(1_024)]
+    try:
+        with _party(_url(broker), "a") as party:
+            _wait_until(lambda: bool(party.downs))
+            assert "more than 1024 files" in party.downs[0]
+            while copies:
+                os.close(copies.pop())
+            _wait_until(lambda: party.ups == 1)
+    finally:
+        for copy in copies:
+            os.close(copy)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_stop_before_start_and_twice_does_nothing() -> None:
