@@ -1,0 +1,162 @@
+"""Captures a module's training step as two FX graphs, by AOTAutograd."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from attrs import frozen
+from functorch.compile import aot_function, default_partition, make_boxed_func
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.fx import GraphModule
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from coordinator.compiling.decompositions import DECOMPOSITIONS, composites_kept_whole
+from coordinator.compiling.dropout import bind_masks, mask_specs, replace_dropout
+from runtime.errors import EdgeSplitError, ModelError
+from runtime.program import MaskSpec
+
+
+@frozen
+class Captured:
+    """The training step of a module.
+
+    `forward` takes the tensors of `parameters`, `buffers`, the inputs and the masks, in that
+    order, and returns the output, the new value of each buffer, and what `backward` needs.
+    `backward` takes that and the gradient at the output; it returns one gradient (or None) for
+    each input of `forward`.
+    """
+
+    module: nn.Module
+    forward: GraphModule
+    backward: GraphModule
+    parameters: tuple[str, ...]
+    buffers: tuple[str, ...]
+    masks: tuple[MaskSpec, ...]
+    input_count: int
+    output: Tensor
+
+
+def capture(module: nn.Module, inputs: Sequence[Tensor]) -> Captured:
+    """Traces `module` in training mode at the shapes of `inputs`; leaves it as it was.
+
+    Raises:
+        ModelError: when the module cannot be traced, or does not yield one float32 tensor with
+            a gradient.
+    """
+    module = prepared(module).train()
+    masks = mask_specs(copy.deepcopy(module), inputs)
+    parameters = dict(module.named_parameters())
+    buffers = dict(module.named_buffers())
+
+    def step(
+        weights: list[Tensor], state: list[Tensor], data: list[Tensor], keep: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        fresh = [tensor.clone() for tensor in state]
+        bind_masks(module, {spec.name: mask for spec, mask in zip(masks, keep, strict=True)})
+        tensors = dict(zip(parameters, weights, strict=True))
+        tensors.update(zip(buffers, fresh, strict=True))
+        output = functional_call(module, tensors, tuple(data))
+        if not isinstance(output, Tensor):
+            raise ModelError("the segment does not yield one tensor")
+        # A clone is no view, and views among the outputs would be handed out in another form.
+        return (output.clone(), *fresh)
+
+    graphs: dict[str, GraphModule] = {}
+    output = _trace(
+        step,
+        graphs,
+        [p.detach().clone().requires_grad_(p.requires_grad) for p in parameters.values()],
+        [tensor.clone() for tensor in buffers.values()],
+        [tensor.detach().clone() for tensor in inputs],
+        [torch.ones(spec.shape, dtype=torch.bool) for spec in masks],
+    )
+    return Captured(
+        module=module,
+        forward=graphs["forward"],
+        backward=graphs["backward"],
+        parameters=tuple(parameters),
+        buffers=tuple(buffers),
+        masks=masks,
+        input_count=len(inputs),
+        output=output,
+    )
+
+
+def capture_inference(module: nn.Module, inputs: Sequence[Tensor]) -> GraphModule:
+    """Traces `module` in evaluation mode: parameters, buffers and inputs to the output."""
+    module = prepared(module).eval()
+    names = [*dict(module.named_parameters()), *dict(module.named_buffers())]
+
+    def predict(tensors: list[Tensor], data: list[Tensor]) -> Tensor:
+        named = dict(zip(names, tensors, strict=True))
+        result: Tensor = functional_call(module, named, tuple(data))
+        return result.clone()
+
+    values = [*module.parameters(), *module.buffers()]
+    graphs: dict[str, GraphModule] = {}
+    with torch.no_grad():
+        _trace_graphs(predict, graphs, [tensor.detach().clone() for tensor in values], list(inputs))
+    return graphs["forward"]
+
+
+def prepared(module: nn.Module) -> nn.Module:
+    """Returns a copy of `module` whose dropout layers take their masks as inputs."""
+    module = copy.deepcopy(module)
+    replace_dropout(module)
+    return module
+
+
+def _trace(
+    step: Callable[..., tuple[Tensor, ...]], graphs: dict[str, GraphModule], *args: list[Tensor]
+) -> Tensor:
+    output = _trace_graphs(step, graphs, *args)[0]
+    if output.dtype != torch.float32:
+        raise ModelError(f"the segment yields {output.dtype}; only float32 can be sent")
+    if not output.requires_grad:
+        raise ModelError("nothing in the segment learns: no gradient reaches its parameters")
+    output.backward(torch.ones_like(output))  # the backward graph is compiled when first run
+    return output.detach()
+
+
+def _trace_graphs(
+    function: Callable[..., Any], graphs: dict[str, GraphModule], *args: list[Tensor]
+) -> Any:
+    def keep(name: str) -> Callable[[GraphModule, list[Any]], Any]:
+        def compiler(graph: GraphModule, _: list[Any]) -> Any:
+            graphs[name] = graph
+            return make_boxed_func(graph.forward)
+
+        return compiler
+
+    compiled = aot_function(
+        function,
+        fw_compiler=keep("forward"),
+        bw_compiler=keep("backward"),
+        partition_fn=default_partition,
+        decompositions=DECOMPOSITIONS,
+    )
+    try:
+        with _capturing():
+            return compiled(*args)
+    except EdgeSplitError:
+        raise
+    except Exception as error:
+        raise ModelError(f"the segment cannot be traced: {error}") from error
+
+
+@contextmanager
+def _capturing() -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        # Fused attention and oneDNN's LSTM have backward passes that cannot be taken apart.
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))  # type: ignore[no-untyped-call]
+        stack.enter_context(composites_kept_whole())
+        yield
