@@ -25,7 +25,7 @@ DTYPES = ("float32", "float16", "float64", "int64", "int32", "uint8", "bool")
 Codec = Literal["fp32", "fp16", "int8"]
 Source = Literal["output", "parameter", "buffer", "input", "mask"]
 
-_name = validators.min_len(1)
+_name: Any = validators.min_len(1)
 
 
 def _shape(_: Any, attribute: Attribute[tuple[int, ...]], value: tuple[int, ...]) -> None:

@@ -10,7 +10,11 @@ from typing import Any
 
 import torch
 from attrs import frozen
-from functorch.compile import aot_function, default_partition, make_boxed_func
+from functorch.compile import (  # type: ignore[import-untyped]
+    aot_function,
+    default_partition,
+    make_boxed_func,
+)
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.fx import GraphModule
@@ -115,7 +119,7 @@ def prepared(module: nn.Module) -> nn.Module:
 def _trace(
     step: Callable[..., tuple[Tensor, ...]], graphs: dict[str, GraphModule], *args: list[Tensor]
 ) -> Tensor:
-    output = _trace_graphs(step, graphs, *args)[0]
+    output: Tensor = _trace_graphs(step, graphs, *args)[0]
     if output.dtype != torch.float32:
         raise ModelError(f"the segment yields {output.dtype}; only float32 can be sent")
     if not output.requires_grad:
@@ -142,7 +146,7 @@ def _trace_graphs(
         decompositions=DECOMPOSITIONS,
     )
     try:
-        with _capturing():
+        with capturing():
             return compiled(*args)
     except EdgeSplitError:
         raise
@@ -151,12 +155,12 @@ def _trace_graphs(
 
 
 @contextmanager
-def _capturing() -> Iterator[None]:
+def capturing() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         # Fused attention and oneDNN's LSTM have backward passes that cannot be taken apart.
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))  # type: ignore[no-untyped-call]
+        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         stack.enter_context(composites_kept_whole())
         yield

@@ -13,12 +13,13 @@ from onnx import helper
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from coordinator.compiling.capture import capturing
 from coordinator.compiling.emitter import Tensor
 
 
 def flops_per_sample(module: nn.Module, inputs: Sequence[torch.Tensor]) -> int:
     """Counts the forward pass of one sample; a multiply-add is two operations."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), capturing(), FlopCounterMode(display=False) as counter:
         copy.deepcopy(module).eval()(*inputs)
     return int(counter.get_total_flops()) // int(inputs[0].shape[0])
 
@@ -33,9 +34,9 @@ def memory_bytes(
     temporary lives from the node that makes it to the last that reads it. The code of
     onnxruntime and what its allocator keeps are not counted.
     """
-    held = {tensor.name for tensor in state}
-    weights = sum(_bytes(np.dtype(t.dtype).itemsize, t.shape) for t in state)
-    return weights + max(_peak_bytes(forward, held), _peak_bytes(backward, held))
+    sizes = {t.name: _bytes(np.dtype(t.dtype).itemsize, t.shape) for t in state}
+    held = set(sizes)
+    return sum(sizes.values()) + max(_peak_bytes(forward, held), _peak_bytes(backward, held))
 
 
 def _peak_bytes(model: onnx.ModelProto, held: set[str]) -> int:
@@ -45,13 +46,13 @@ def _peak_bytes(model: onnx.ModelProto, held: set[str]) -> int:
     last_use = {name: i for i, node in enumerate(model.graph.node) for name in node.input}
     live = sum(sizes[tensor.name] for tensor in model.graph.input if tensor.name not in held)
     live += sum(sizes[tensor.name] for tensor in model.graph.initializer)
+    made = {name for node in model.graph.node for name in node.output}
     peak = live
     for i, node in enumerate(model.graph.node):
         live += sum(sizes.get(name, 0) for name in node.output)
         peak = max(peak, live)
-        dead = {n for n in (*node.input, *node.output) if last_use.get(n, -1) <= i} - outputs
-        made = {name for n in model.graph.node for name in n.output}
-        live -= sum(sizes.get(name, 0) for name in dead & made)
+        dead = {name for name in (*node.input, *node.output) if last_use.get(name, -1) <= i}
+        live -= sum(sizes.get(name, 0) for name in (dead & made) - outputs)
     return peak
 
 

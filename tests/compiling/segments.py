@@ -62,7 +62,8 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         scale = self.expand(functional.relu(self.reduce(self.pool(x))))
-        return x * self.gate(scale)
+        y: Tensor = x * self.gate(scale)
+        return y
 
 
 class InvertedResidual(nn.Module):
@@ -119,7 +120,8 @@ class Attention(nn.Module):
         qkv = self.qkv(x).reshape(batch, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         y = functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
-        return self.out(y.transpose(1, 2).reshape(batch, length, width))
+        mixed: Tensor = self.out(y.transpose(1, 2).reshape(batch, length, width))
+        return mixed
 
 
 class Block(nn.Module):
@@ -133,7 +135,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attention(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        y: Tensor = x + self.mlp(self.norm2(x))
+        return y
 
 
 class VisionTransformer(nn.Module):

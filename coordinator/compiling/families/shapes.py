@@ -36,7 +36,8 @@ def view(g: Emitter, out: Tensor, x: Tensor, *_: object) -> Result:
 def as_strided(
     g: Emitter, out: Tensor, x: Tensor, size: list[int], stride: list[int], offset: int | None
 ) -> Result:
-    step, contiguous = 1, []
+    step = 1
+    contiguous: list[int] = []
     for length in reversed(size):
         contiguous.insert(0, step)
         step *= length
