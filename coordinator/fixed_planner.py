@@ -8,6 +8,7 @@ from attrs import frozen
 
 from coordinator.plan import Assignment, Plan
 from runtime.ids import DeviceId
+from runtime.program import Codec
 
 
 @frozen
@@ -15,8 +16,8 @@ class FixedPlanner:
     """Assigns what the operator wrote. `cut_at(device, round)` reads the fleet file."""
 
     batches: dict[DeviceId, int]
-    codec_up: str
-    codec_down: str
+    codec_up: Codec
+    codec_down: Codec
     cut_at: Callable[[DeviceId, int], str]
 
     def plan(self, round: int) -> Plan:

@@ -7,6 +7,7 @@ from typing import Protocol
 from attrs import frozen
 
 from runtime.ids import DeviceId
+from runtime.program import Codec
 
 
 @frozen
@@ -15,8 +16,8 @@ class Assignment:
 
     device: DeviceId
     cut: str
-    codec_up: str
-    codec_down: str
+    codec_up: Codec
+    codec_down: Codec
     batch: int
     micro_batches: int = 1
     weight: float = 1.0

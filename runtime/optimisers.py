@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 OptimiserName = Literal["sgd", "adam", "adamw"]
+OPTIMISERS: tuple[str, ...] = get_args(OptimiserName)
 
 _BLOCK_VALUES = 2**14
 
@@ -45,7 +46,7 @@ class OptimiserSpec:
     Raises ValueError for values out of range and for settings that the optimiser does not have.
     """
 
-    name: OptimiserName = field(validator=in_(get_args(OptimiserName)))
+    name: OptimiserName = field(validator=in_(OPTIMISERS))
     lr: float = field(validator=_positive)
     momentum: float = field(default=0.0, validator=_fraction)
     dampening: float = field(default=0.0, validator=_fraction)

@@ -50,6 +50,11 @@ def decode_json(cls: type[T], data: bytes) -> Decoded[T]:
     return _structure(cls, data, lambda: json.loads(data))
 
 
+def from_builtin(cls: type[T], raw: Any) -> T:
+    """Returns an instance of `cls` from the maps and lists that a record holds, or WireError."""
+    return _structure(cls, b"", lambda: raw).value
+
+
 def _structure(cls: type[T], data: bytes, parse: Callable[[], Any]) -> Decoded[T]:
     # Hostile bytes may break any layer below (msgpack, json, cattrs, a validator), each with
     # exceptions of its own; this is the one place where all of them mean the same thing.

@@ -95,7 +95,8 @@ class MemoryTransport:
     def publish(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None
     ) -> None:
-        self._tell_later(Flushed(len(payload)))
+        # Told also when the connection is lost meanwhile, as the contract says.
+        self._tell_later(Flushed(len(payload)), always=True)
         if self in self._broker._members:
             self._broker._publish(topic, payload, retain)
 
@@ -132,11 +133,11 @@ class MemoryTransport:
             self._known[topic] = any(_matches(filter, levels) for filter in self._filters)
         return self._known[topic]
 
-    def _tell_later(self, event: TransportEvent) -> None:
+    def _tell_later(self, event: TransportEvent, *, always: bool = False) -> None:
         life = self._life
 
         def tell() -> None:
-            if self._life == life and self._listener is not None:
+            if (always or self._life == life) and self._listener is not None:
                 self._listener(event)
 
         self._broker._later(tell)

@@ -1,0 +1,119 @@
+"""A coordinator as an operating-system process: the machine on the wall clock, MQTT and torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from coordinator.checkpoint import Checkpoint
+from coordinator.final_model import save_final_model
+from coordinator.fixed_planner import FixedPlanner
+from coordinator.fleet import Fleet
+from coordinator.job import Job
+from coordinator.machine import CoordinatorState, react
+from coordinator.plan import Plan
+from coordinator.run_record import RunRecord
+from coordinator.training import CoordinatorExecutor
+from runtime import wire
+from runtime.broker_url import BrokerUrl
+from runtime.clock import WallClock
+from runtime.dataset import Dataset, open_source
+from runtime.ending import Ending, obey_signals
+from runtime.executor import ThreadWorker
+from runtime.exits import Exit
+from runtime.host import Host
+from runtime.ids import COORDINATOR, DeviceId
+from runtime.incarnation import next_incarnation
+from runtime.parent_watch import end_with_parent
+from runtime.party import Party
+from runtime.presence import CoordinatorPresence
+from runtime.topics import Fleet as FleetTopics
+from runtime.transfers.courier import Courier, CourierLimits
+from runtime.transport.mqtt import MqttTransport
+
+_log = logging.getLogger("edgesplit.coordinator")
+
+
+def run_coordinator(
+    job: Job,
+    fleet: Fleet,
+    *,
+    broker: BrokerUrl,
+    record: RunRecord,
+    resume: bool = False,
+    keepalive_s: int = 10,
+    with_parent: bool = False,
+) -> Exit:
+    """Runs a job to its end, or until asked to stop (SIGTERM, Ctrl-C) or superseded.
+
+    Raises EdgeSplitError for whatever keeps it from starting.
+    """
+    executor = CoordinatorExecutor(job, _evaluation(job), record.id, record.checkpoint_path)
+    checkpoint = _restore(executor, record) if resume else None
+    state = _first_state(job, fleet, record, checkpoint)
+    clock = WallClock()
+    ending = Ending(clock)
+    host = Host(
+        Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(CourierLimits())),
+        transport=MqttTransport(
+            broker,
+            f"edgesplit-{fleet.name}-{COORDINATOR}-{state.incarnation}",
+            keepalive_s=keepalive_s,
+        ),
+        clock=clock,
+        records=record,
+        make_worker=lambda tell: ThreadWorker(executor, tell, ending.defect, job.server.workers),
+        ended=ending,
+    )
+    obey_signals(host.ask_to_stop)
+    if with_parent:
+        end_with_parent(host.ask_to_stop)
+    host.start(wire.encode_json(CoordinatorPresence(state.incarnation, "lost", record.id)))
+    clock.run()
+    _log.info("ended: %s", ending.halt.reason)
+    record.append("events", {"event": "ended", "reason": ending.halt.reason})
+    if ending.halt.code is Exit.OK and _is_complete(job, record):
+        save_final_model(executor, job, record)
+    return ending.halt.code
+
+
+def _evaluation(job: Job) -> Dataset:
+    data = open_source(job.evaluation.source, job.base)
+    return data.fit(job.input.shape, job.input.dtype, job.input.classes)
+
+
+def _restore(executor: CoordinatorExecutor, record: RunRecord) -> Checkpoint | None:
+    if not record.checkpoint_path.exists():
+        return None
+    checkpoint = Checkpoint.load(record.checkpoint_path)
+    executor.restore(checkpoint)
+    record.keep_rounds(checkpoint.round)
+    return checkpoint
+
+
+def _first_state(
+    job: Job, fleet: Fleet, record: RunRecord, checkpoint: Checkpoint | None
+) -> CoordinatorState:
+    devices = tuple(sorted(fleet.ids))
+    batches = {DeviceId(device.id): device.batch or job.training.batch for device in fleet.devices}
+    positions: Mapping[DeviceId, int] = checkpoint.positions if checkpoint else {}
+    return CoordinatorState(
+        run=record.id,
+        incarnation=next_incarnation(record.path.parent / f".coordinator-{fleet.name}"),
+        devices=devices,
+        recipe=job.recipe,
+        planner=FixedPlanner(batches, job.codec.up, job.codec.down, fleet.cut_at),
+        codecs=frozenset({job.codec.up, job.codec.down}),
+        logged={plan.round: plan for plan in map(_plan, record.plans())},
+        round=checkpoint.round + 1 if checkpoint else 1,
+        positions={device: positions.get(device, 0) for device in devices},
+    )
+
+
+def _plan(entry: dict[str, Any]) -> Plan:
+    return wire.from_builtin(Plan, entry)
+
+
+def _is_complete(job: Job, record: RunRecord) -> bool:
+    return len(record.rounds()) >= job.training.rounds

@@ -1,0 +1,225 @@
+"""The coordinator's executor: server segments under torch, averaging, evaluation, checkpoints."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from coordinator.checkpoint import Checkpoint, LayerState, weights_of, weights_sha256
+from coordinator.compiling.compiler import compile_segment
+from coordinator.cutting import TracedModel, trace
+from coordinator.job import Job
+from coordinator.model import build_model
+from coordinator.objective import build_objective, evaluate
+from coordinator.plan import Assignment
+from coordinator.replica import Place, Replica
+from coordinator.tasks import (
+    Closed,
+    CloseRound,
+    Collect,
+    FetchProgram,
+    Prepare,
+    Prepared,
+    Served,
+    ServeStep,
+)
+from runtime import codecs
+from runtime.averaging import average
+from runtime.dataset import Dataset
+from runtime.errors import ProgramError, WireError
+from runtime.ids import DeviceId
+from runtime.letters import Tensors
+from runtime.optimisers import Optimiser
+from runtime.program import SegmentProgram
+from runtime.randomness import generator
+from runtime.tensors import pack_all, unpack, unpack_all
+
+Array = NDArray[Any]
+SMASHED, LABELS, GRADIENT = "smashed", "labels", "gradient"
+_Key = tuple[str, int, str]
+
+
+class CoordinatorExecutor:
+    """Holds the model between rounds and a replica of its back part for every device.
+
+    Tasks of different devices may run at the same time; what they share is built under a lock
+    and only read afterwards. Results do not depend on the order of arrival.
+    """
+
+    def __init__(self, job: Job, evaluation: Dataset, run: str, checkpoint_path: Path) -> None:
+        self._job = job
+        self._evaluation = evaluation
+        self._run = run
+        self._checkpoint_path = checkpoint_path
+        self._objective = build_objective(job)
+        torch.set_num_threads(job.server.threads_per_worker)
+        training = job.training
+        self._model = build_model(job.model.factory, job.model.args, training.seed, job.base)
+        self.traced: TracedModel = trace(self._model, (self._example(2),))
+        self._state: LayerState = self._first_state()
+        self._building = threading.Lock()
+        self._programs: dict[_Key, SegmentProgram] = {}
+        self._replicas: dict[DeviceId, tuple[str, Replica]] = {}
+        self._device_keys: dict[str, frozenset[str]] = {}
+        self._assignments: dict[DeviceId, Assignment] = {}
+        self._collected: dict[DeviceId, tuple[int, LayerState]] = {}
+
+    @property
+    def state(self) -> LayerState:
+        """The layer state after the last closed round."""
+        return self._state
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The whole model, holding the weights of the last closed round."""
+        return self._model
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes on from a checkpoint of this job. Raises ProgramError where it does not fit."""
+        shapes = {key: array.shape for key, array in self._state.items()}
+        if {key: array.shape for key, array in checkpoint.state.items()} != shapes:
+            raise ProgramError("the checkpoint is not one of this job's model and optimiser")
+        self._take(checkpoint.state)
+
+    def modelled_s(self, task: Any) -> float:
+        """Returns 0: on a real server, time passes by itself."""
+        return 0.0
+
+    def run(self, task: Any) -> Any:
+        match task:
+            case Prepare(assignment):
+                return self._prepare(assignment)
+            case FetchProgram(_, digest):
+                return self._fetch(digest)
+            case ServeStep():
+                return self._serve(task)
+            case Collect():
+                return self._collect(task)
+            case CloseRound():
+                return self._close(task)
+
+    def _prepare(self, assignment: Assignment) -> Prepared:
+        program = self._program(assignment)
+        self._replica(assignment).reset(self._state)
+        self._assignments[assignment.device] = assignment
+        own = self._device_state_keys(assignment.cut)
+        tensors = {key: array for key, array in self._state.items() if key in own}
+        return Prepared(program.digest, pack_all(tensors))
+
+    def _fetch(self, digest: str) -> bytes:
+        with self._building:
+            programs = {program.digest: program for program in self._programs.values()}
+        if digest not in programs:
+            raise ProgramError(f"no program {digest:.64} belongs to this round")
+        return programs[digest].encode()
+
+    def _serve(self, task: ServeStep) -> Served:
+        assignment = self._assignments[task.device]
+        program = self._program(assignment)
+        parts = {
+            name.removeprefix(SMASHED): unpack(part)
+            for name, part in task.tensors.items()
+            if name != LABELS
+        }
+        shape = program.manifest.smashed.shape
+        smashed = codecs.decode(assignment.codec_up, parts, shape)
+        place = Place(task.attempt.round, task.step, task.micro_batch, assignment.micro_batches)
+        replica = self._replica(assignment)
+        gradient, loss = replica.serve(np.array(smashed), self._labels(task.tensors, shape), place)
+        noise = self._noise(task)
+        try:
+            encoded = codecs.encode(assignment.codec_down, gradient, noise=noise)
+        except FloatingPointError as error:
+            raise ProgramError(f"the gradient for {task.device} cannot be sent: {error}") from error
+        return Served(pack_all({GRADIENT + suffix: a for suffix, a in encoded.items()}), loss)
+
+    def _labels(self, tensors: Tensors, smashed_shape: tuple[int, ...]) -> Array:
+        if LABELS not in tensors:
+            raise WireError("a step without labels")
+        labels = unpack(tensors[LABELS])
+        if labels.dtype.kind not in "iu" or labels.shape[:1] != smashed_shape[:1]:
+            raise WireError(f"labels are {labels.dtype}{list(labels.shape)}")
+        if labels.min() < 0 or labels.max() >= self._job.input.classes:
+            raise WireError(f"labels leave the {self._job.input.classes} classes of the job")
+        return labels.astype(np.int64)
+
+    def _noise(self, task: ServeStep) -> np.random.Generator:
+        return generator(
+            "gradient",
+            seed=self._job.training.seed,
+            round=task.attempt.round,
+            step=task.step,
+            micro_batch=task.micro_batch,
+            device=task.device,
+        )
+
+    def _collect(self, task: Collect) -> None:
+        own = self._device_state_keys(self._assignments[task.device].cut)
+        arrays = unpack_all(task.tensors)
+        expected = {key: (a.dtype, a.shape) for key, a in self._state.items() if key in own}
+        if {key: (a.dtype, a.shape) for key, a in arrays.items()} != expected:
+            raise WireError(f"{task.device} returned another layer state than it was given")
+        self._collected[task.device] = (task.samples, arrays)
+
+    def _close(self, task: CloseRound) -> Closed:
+        copies = []
+        for device in task.devices:
+            samples, state = self._collected.pop(device)
+            _, replica = self._replicas[device]
+            copies += [(device, samples, state), (device, samples, replica.state())]
+        self._take(average(copies))
+        score = evaluate(self._model, self._objective, self._evaluation, self._job.evaluation.batch)
+        checkpoint = Checkpoint(self._run, task.round, dict(task.positions), self._state)
+        checkpoint.save(self._checkpoint_path)
+        return Closed(score.accuracy, score.loss, weights_sha256(self._state))
+
+    def _take(self, state: Mapping[str, Array]) -> None:
+        self._state = dict(state)
+        weights = {key: torch.from_numpy(a) for key, a in weights_of(state).items()}
+        self._model.load_state_dict(weights)
+
+    def _first_state(self) -> LayerState:
+        weights = {key: t.numpy().copy() for key, t in self._model.state_dict().items()}
+        trained = {
+            key: weights[key] for key, p in self._model.named_parameters() if p.requires_grad
+        }
+        return {**weights, **Optimiser(self._job.optimiser).slots_for(trained)}
+
+    def _example(self, batch: int) -> torch.Tensor:
+        dtype = torch.int64 if self._job.input.dtype == "int64" else torch.float32
+        return torch.zeros(batch, *self._job.input.shape, dtype=dtype)
+
+    def _program(self, assignment: Assignment) -> SegmentProgram:
+        size = assignment.batch // assignment.micro_batches
+        key = (assignment.cut, size, assignment.codec_up)
+        with self._building:
+            if key not in self._programs:
+                device = self.traced.split(assignment.cut).device.train()
+                self._programs[key] = compile_segment(
+                    device, (self._example(size),), cut=assignment.cut, codec=assignment.codec_up
+                )
+            return self._programs[key]
+
+    def _replica(self, assignment: Assignment) -> Replica:
+        device, cut = assignment.device, assignment.cut
+        with self._building:
+            known = self._replicas.get(device)
+            if known is None or known[0] != cut:
+                server = self.traced.split(cut).server
+                replica = Replica(device, server, self._objective, self._job.recipe)
+                self._replicas[device] = known = (cut, replica)
+            return known[1]
+
+    def _device_state_keys(self, cut: str) -> frozenset[str]:
+        with self._building:
+            if cut not in self._device_keys:
+                weights = set(self.traced.split(cut).device.state_dict())
+                mine = (key for key in self._state if key.partition("#")[0] in weights)
+                self._device_keys[cut] = frozenset(mine)
+            return self._device_keys[cut]

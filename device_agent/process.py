@@ -1,0 +1,121 @@
+"""An agent as an operating-system process: the machine on the wall clock, MQTT and onnxruntime."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import onnxruntime
+from device_agent.config import AgentConfig
+from device_agent.machine import AgentState, react
+from device_agent.program_cache import ProgramCache
+from device_agent.training import DeviceExecutor
+from runtime.broker_url import BrokerUrl
+from runtime.clock import WallClock
+from runtime.codecs import CODECS
+from runtime.dataset import open_source
+from runtime.emulation_spec import Emulation
+from runtime.ending import Ending, obey_signals
+from runtime.errors import BrokerError
+from runtime.executor import ThreadWorker
+from runtime.exits import Exit
+from runtime.host import Host
+from runtime.ids import DeviceId
+from runtime.incarnation import next_incarnation
+from runtime.optimisers import OPTIMISERS
+from runtime.parent_watch import end_with_parent
+from runtime.party import Party
+from runtime.presence import DevicePresence
+from runtime.program import OPSET
+from runtime.topics import Fleet
+from runtime.transfers.courier import Courier, CourierLimits
+from runtime.transport.mqtt import MqttTransport
+from runtime.wire import encode_json
+
+_log = logging.getLogger("edgesplit.agent")
+_BITS_PER_MEGABIT = 1e6
+
+
+class LogRecords:
+    """An agent keeps no record but its log: nothing is written to flash for it."""
+
+    def append(self, stream: str, entry: dict[str, Any]) -> None:
+        _log.info("%s", json.dumps(entry))
+
+
+def run_agent(config: AgentConfig, *, with_parent: bool = False) -> Exit:
+    """Runs an agent until it is asked to stop (SIGTERM, Ctrl-C) or superseded.
+
+    Raises EdgeSplitError for whatever keeps it from starting.
+    """
+    birth, executor = _prepare(config)
+    clock = WallClock()
+    ending = Ending(clock)
+    device = DeviceId(config.agent.device)
+    party = Party(
+        react, AgentState(birth), Fleet(config.agent.fleet), device, Courier(_limits(config))
+    )
+    host = Host(
+        party,
+        transport=_transport(config),
+        clock=clock,
+        records=LogRecords(),
+        make_worker=lambda tell: ThreadWorker(executor, tell, ending.defect),
+        ended=ending,
+    )
+    obey_signals(host.ask_to_stop)
+    if with_parent:
+        end_with_parent(host.ask_to_stop)
+    host.start(encode_json(DevicePresence(device, birth.incarnation, "lost")))
+    clock.run()
+    _log.info("ended: %s", ending.halt.reason)
+    return ending.halt.code
+
+
+def _prepare(config: AgentConfig) -> tuple[DevicePresence, DeviceExecutor]:
+    device = DeviceId(config.agent.device)
+    limits = config.limits.announced
+    dataset = open_source(config.data.source, config.base)
+    executor = DeviceExecutor(
+        device,
+        dataset,
+        ProgramCache(config.agent.state_dir / "programs", limits),
+        augmentations=config.data.augment,
+        threads=config.agent.threads,
+        emulation=config.emulate,
+    )
+    birth = DevicePresence(
+        device,
+        next_incarnation(config.agent.state_dir),
+        "online",
+        samples=len(dataset),
+        onnxruntime=onnxruntime.__version__,
+        opset=OPSET,
+        codecs=tuple(CODECS),
+        optimisers=OPTIMISERS,
+        limits=limits,
+    )
+    return birth, executor
+
+
+def _transport(config: AgentConfig) -> MqttTransport:
+    try:
+        url = BrokerUrl.parse(config.agent.broker)
+    except ValueError as error:
+        raise BrokerError(f"[agent] broker: {error}") from error
+    client_id = f"edgesplit-{config.agent.fleet}-{config.agent.device}"
+    return MqttTransport(url, client_id, keepalive_s=config.agent.keepalive_s)
+
+
+def _limits(config: AgentConfig) -> CourierLimits:
+    emulate: Emulation = config.emulate
+    return CourierLimits(
+        letter_bytes=config.limits.announced.transfer_bytes,
+        uplink_bytes_per_s=_bytes_per_s(emulate.uplink_mbps),
+        downlink_bytes_per_s=_bytes_per_s(emulate.downlink_mbps),
+    )
+
+
+def _bytes_per_s(rate_mbps: float | None) -> float | None:
+    return None if rate_mbps is None else rate_mbps * _BITS_PER_MEGABIT / 8

@@ -1,0 +1,57 @@
+"""How long steps take, and how long those of an emulated board have to take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+
+from runtime.letters import StepTimes
+
+T = TypeVar("T")
+
+FORWARD_SHARE = 1 / 3
+"""Of a step's time; the backward pass costs about twice the forward pass."""
+
+
+class Stopwatch:
+    """Times the compute of every local step, and stretches it to the emulated board's time.
+
+    Real work counts; only the rest is waited for. A step that takes longer than the board would
+    is an overrun: the emulation was not slow enough to be true.
+    """
+
+    def __init__(self, target_s: float = 0.0) -> None:
+        self._target_s = target_s
+        self._steps_s: list[float] = []
+        self._step_s = 0.0
+        self._overran = False
+        self.overruns = 0
+
+    def spend(self, share: float, work: Callable[[], T]) -> T:
+        """Does a part of a step, which takes `share` of the emulated board's step time."""
+        began = time.perf_counter()
+        result = work()
+        worked_s = time.perf_counter() - began
+        left_s = self._target_s * share - worked_s
+        if left_s > 0:
+            time.sleep(left_s)
+        elif self._target_s:
+            self._overran = True
+        self._step_s += max(worked_s, self._target_s * share)
+        return result
+
+    def step_done(self) -> None:
+        """Closes the books on a local step."""
+        self._steps_s.append(self._step_s)
+        self.overruns += self._overran
+        self._step_s, self._overran = 0.0, False
+
+    def quantiles(self) -> StepTimes:
+        """Returns the quantiles over all steps so far."""
+        if not self._steps_s:
+            return StepTimes()
+        p50_s, p90_s, max_s = np.quantile(self._steps_s, [0.5, 0.9, 1.0]).tolist()
+        return StepTimes(p50_s, p90_s, max_s)
