@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from runtime.exits import Exit
-from tests.world import World
+from tests.world import NullWorld
 
 
 def test_two_boards_train_a_round() -> None:
-    world = World(devices=2, rounds=1)
+    world = NullWorld(devices=2, rounds=1)
     world.start_all()
     halt = world.run()
     assert halt.code is Exit.OK

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
@@ -12,14 +13,15 @@ from coordinator.machine import CoordinatorState
 from coordinator.machine import react as coordinator_react
 from coordinator.null import NullCheckpoint
 from coordinator.null import NullExecutor as NullCoordinator
-from coordinator.plan import Assignment, Plan
+from coordinator.plan import Plan, Planner
 from device_agent.machine import AgentState
 from device_agent.machine import react as agent_react
 from device_agent.null import NullExecutor as NullDevice
+from runtime.codecs import CODECS
 from runtime.effects import Halt
 from runtime.host import Host
 from runtime.ids import COORDINATOR, DeviceId
-from runtime.optimisers import OptimiserSpec
+from runtime.optimisers import OPTIMISERS, OptimiserSpec
 from runtime.party import Party
 from runtime.presence import CoordinatorPresence, DevicePresence
 from runtime.recipe import Recipe
@@ -28,7 +30,7 @@ from runtime.topics import Fleet
 from runtime.transfers.courier import Courier, CourierLimits
 from runtime.transport.memory import MemoryBroker, MemoryTransport, Weather
 from runtime.virtual import VirtualClock, VirtualWorker
-from runtime.wire import encode_json
+from runtime.wire import encode_json, from_builtin
 
 FLEET = Fleet("tests")
 CUTS = ("shallow", "middle", "deep")
@@ -53,26 +55,53 @@ class Life:
     party: Party[Any]
 
 
+class Laboratory(Protocol):
+    """What the parties of a world compute with, and what outlives their processes."""
+
+    def coordinator(self) -> tuple[Any, int, Mapping[DeviceId, int]]:
+        """Returns an executor, the last closed round, and each device's position after it."""
+
+    def device(self, name: DeviceId) -> tuple[Any, int]:
+        """Returns an executor and the number of samples that the device holds."""
+
+
+@define
+class NullLaboratory:
+    """Hash chains instead of weights."""
+
+    held: Mapping[DeviceId, int]
+    disk: dict[int, NullCheckpoint] = field(factory=dict)
+    flash: dict[DeviceId, dict[str, bytes]] = field(factory=dict)
+
+    def coordinator(self) -> tuple[Any, int, Mapping[DeviceId, int]]:
+        done = max(self.disk, default=0)
+        positions = dict(self.disk[done].positions) if done else {}
+        return NullCoordinator(self.disk), done, positions
+
+    def device(self, name: DeviceId) -> tuple[Any, int]:
+        flash = self.flash.setdefault(name, {})
+        return NullDevice(name, self.held[name], flash), self.held[name]
+
+
 class World:
     """Builds, runs, kills and restarts the parties of one fleet."""
 
     def __init__(
         self,
-        devices: int,
-        rounds: int,
-        local_steps: int = 2,
+        names: tuple[DeviceId, ...],
+        recipe: Recipe,
+        planner: Planner,
+        laboratory: Laboratory,
         *,
         weather: Weather | None = None,
         seed: int = 0,
-        held_samples: Callable[[int], int] = lambda index: 20 + 7 * index,
     ) -> None:
         self.clock = VirtualClock()
         self.broker = MemoryBroker(self.clock, weather, seed)
-        self.names = tuple(DeviceId(f"board-{index}") for index in range(devices))
-        self.held = {name: held_samples(index) for index, name in enumerate(self.names)}
-        self.recipe = Recipe(7, rounds, local_steps, OptimiserSpec("sgd", lr=0.1), ScheduleSpec())
-        self.disk: dict[int, NullCheckpoint] = {}
-        self.flash: dict[DeviceId, dict[str, bytes]] = {name: {} for name in self.names}
+        self.names = names
+        self.recipe = recipe
+        self.planner = planner
+        self.laboratory = laboratory
         self.records = Records()
         self.incarnations: dict[DeviceId, int] = {}
         self.lives: dict[DeviceId, Life] = {}
@@ -104,47 +133,38 @@ class World:
         return self.halts[COORDINATOR]
 
     @property
-    def chain(self) -> bytes:
-        """The hash chain after the last round."""
-        return self.disk[self.recipe.rounds].chain
-
-    @property
     def handled(self) -> int:
         """Events that the living parties have handled."""
         return sum(life.host.handled for life in self.lives.values())
 
     def _start_coordinator(self) -> None:
-        done = max(self.disk, default=0)
-        positions = dict(self.disk[done].positions) if done else {}
+        executor, done, positions = self.laboratory.coordinator()
         state = CoordinatorState(
             run="run-1",
             incarnation=self.incarnations[COORDINATOR],
             devices=self.names,
             recipe=self.recipe,
-            planner=FixedPlanner(
-                {name: 4 + index % 3 for index, name in enumerate(self.names)}, "fp32", "fp32", _cut
-            ),
-            codecs=frozenset({"fp32"}),
+            planner=self.planner,
+            codecs=frozenset(CODECS),
             logged={plan.round: plan for plan in map(_plan, self.records.streams.get("plans", []))},
             round=done + 1,
             positions=positions,
         )
         will = CoordinatorPresence(state.incarnation, "lost")
-        executor = NullCoordinator(self.disk)
-        self._launch(COORDINATOR, Party(coordinator_react, state, FLEET, COORDINATOR, _courier()),
-                     executor, encode_json(will))  # fmt: skip
+        party = Party(coordinator_react, state, FLEET, COORDINATOR, _courier())
+        self._launch(COORDINATOR, party, executor, encode_json(will))
 
     def _start_device(self, name: DeviceId) -> None:
+        executor, held_samples = self.laboratory.device(name)
         birth = DevicePresence(
             name,
             self.incarnations[name],
             "online",
-            samples=self.held[name],
-            codecs=("fp32",),
-            optimisers=("sgd",),
+            samples=held_samples,
+            codecs=tuple(CODECS),
+            optimisers=OPTIMISERS,
         )
         will = DevicePresence(name, birth.incarnation, "lost")
-        executor = NullDevice(name, self.held[name], self.flash[name])
         party = Party(agent_react, AgentState(birth), FLEET, name, _courier())
         self._launch(name, party, executor, encode_json(will))
 
@@ -162,14 +182,39 @@ class World:
         host.start(will)
 
 
+class NullWorld(World):
+    """A fleet of boards that hash instead of learning."""
+
+    def __init__(
+        self,
+        devices: int,
+        rounds: int,
+        local_steps: int = 2,
+        *,
+        weather: Weather | None = None,
+        seed: int = 0,
+    ) -> None:
+        names = tuple(DeviceId(f"board-{index}") for index in range(devices))
+        held = {name: 20 + 7 * index for index, name in enumerate(names)}
+        batches = {name: 4 + index % 3 for index, name in enumerate(names)}
+        recipe = Recipe(7, rounds, local_steps, OptimiserSpec("sgd", lr=0.1), ScheduleSpec())
+        planner = FixedPlanner(batches, "fp32", "fp32", _cut)
+        self.null = NullLaboratory(held)
+        super().__init__(names, recipe, planner, self.null, weather=weather, seed=seed)
+
+    @property
+    def chain(self) -> bytes:
+        """The hash chain after the last round."""
+        return self.null.disk[self.recipe.rounds].chain
+
+
+def _cut(device: DeviceId, round: int) -> str:
+    return CUTS[(int(device.rpartition("-")[2]) + round) % 3]
+
+
 def _courier() -> Courier:
     return Courier(CourierLimits())
 
 
-def _cut(device: DeviceId, round: int) -> str:
-    return CUTS[(len(device) + int(device[-1]) + round) % 3]
-
-
 def _plan(entry: dict[str, Any]) -> Plan:
-    assignments = tuple(Assignment(**facts) for facts in entry["assignments"])
-    return Plan(entry["round"], entry["planner"], assignments)
+    return from_builtin(Plan, json.loads(json.dumps(entry)))

@@ -6,26 +6,26 @@ import pytest
 
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.transport.memory import Weather
-from tests.world import World
+from tests.world import NullWorld
 
 PARTIES = (COORDINATOR, DeviceId("board-0"), DeviceId("board-1"))
 BREEZE = Weather(delay_s=(0.001, 0.02))
 
 
-def small_world() -> World:
-    world = World(devices=2, rounds=2, local_steps=2, weather=BREEZE, seed=3)
+def small_world() -> NullWorld:
+    world = NullWorld(devices=2, rounds=2, local_steps=2, weather=BREEZE, seed=3)
     world.start_all()
     return world
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> World:
+def undisturbed() -> NullWorld:
     world = small_world()
     world.run()
     return world
 
 
-def crash_at(party: DeviceId, event: int, away_s: float) -> World | None:
+def crash_at(party: DeviceId, event: int, away_s: float) -> NullWorld | None:
     """Returns the finished world, or None when the run was over before `event`."""
     world = small_world()
     while world.lives[party].host.handled < event:
@@ -40,7 +40,7 @@ def crash_at(party: DeviceId, event: int, away_s: float) -> World | None:
 @pytest.mark.parametrize("away_s", [0.0, 0.7])
 @pytest.mark.parametrize("party", PARTIES)
 def test_a_crash_at_any_event_changes_nothing(
-    undisturbed: World, party: DeviceId, away_s: float
+    undisturbed: NullWorld, party: DeviceId, away_s: float
 ) -> None:
     events = undisturbed.lives[party].host.handled
     crashed = [crash_at(party, event, away_s) for event in range(1, events)]
@@ -49,7 +49,7 @@ def test_a_crash_at_any_event_changes_nothing(
     assert {world.chain for world in survivors} == {undisturbed.chain}
 
 
-def test_only_the_crashed_board_repeats_its_round(undisturbed: World) -> None:
+def test_only_the_crashed_board_repeats_its_round(undisturbed: NullWorld) -> None:
     middle = undisturbed.lives[PARTIES[1]].host.handled // 3
     world = crash_at(PARTIES[1], middle, away_s=0.2)
     assert world is not None
@@ -62,7 +62,7 @@ def test_only_the_crashed_board_repeats_its_round(undisturbed: World) -> None:
     assert attempts == [1, 1]
 
 
-def test_a_lost_link_resumes_inside_the_attempt(undisturbed: World) -> None:
+def test_a_lost_link_resumes_inside_the_attempt(undisturbed: NullWorld) -> None:
     world = small_world()
     for at_s in (0.05, 0.1, 0.15):
         world.clock.call_at(at_s, lambda: world.lives[PARTIES[1]].transport.interrupt(0.3))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from runtime.transport.memory import Weather
-from tests.world import World
+from tests.world import NullWorld
 
 STORM = Weather(drop=0.1, duplicate=0.1, delay_s=(0.001, 0.2))
 SEEDS = range(200)
 
 
 def chain_after(devices: int, rounds: int, weather: Weather | None, seed: int) -> bytes:
-    world = World(devices, rounds, local_steps=2, weather=weather, seed=seed)
+    world = NullWorld(devices, rounds, local_steps=2, weather=weather, seed=seed)
     world.start_all()
     world.run()
     return world.chain
