@@ -8,6 +8,7 @@ the search fast on graphs of thousands of nodes.
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -41,7 +42,7 @@ def find_places(
     places: list[Place] = []
     last = ""
     for node in search.legal():
-        base, aliases = _names(node, last)
+        base, aliases = _names(node, last, costs)
         if not base or (not aliases and costs[node].view):
             continue
         last = base if aliases else last
@@ -52,12 +53,17 @@ def find_places(
     return tuple(_without_shadowing(places))
 
 
-def _names(node: fx.Node, last: str) -> tuple[str, tuple[str, ...]]:
+def _names(
+    node: fx.Node, last: str, costs: Mapping[fx.Node, NodeCosts]
+) -> tuple[str, tuple[str, ...]]:
     """The name of a cut, or "", and the module paths that end there.
 
     A bare function is named after the module it runs in, or after the cut before it there.
     """
-    ends = node.meta.get(ENDS, ())
+    # A layer with several outputs ends where the one that is used is taken.
+    source = node.all_input_nodes[0]
+    taken = node.target is operator.getitem and isinstance(costs[source].values[0], tuple)
+    ends = node.meta.get(ENDS, ()) or (source.meta.get(ENDS, ()) if taken else ())
     if ends:
         return ends[0], ends
     stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]

@@ -7,7 +7,7 @@ from coordinator.cutting import Cut, TracedModel
 HEADINGS = (
     "cut",
     "shape",
-    "GFLOP/sample",
+    "MFLOP/sample",
     "share",
     "parameters",
     "KiB/sample",
@@ -18,7 +18,7 @@ HEADINGS = (
 def render_cuts(traced: TracedModel, batch: int) -> str:
     """One line per cut, from input to output, under a line of headings.
 
-    GFLOP/sample is the device's forward pass and `share` its part of the whole model's; KiB/sample
+    MFLOP/sample is the device's forward pass and `share` its part of the whole model's; KiB/sample
     the activations in float32; training MiB the estimate for `batch` samples (see `Cut`).
     """
     rows = [HEADINGS, *(_row(cut, traced.flops_per_sample, batch) for cut in traced.cuts)]
@@ -35,10 +35,10 @@ def _row(cut: Cut, whole_flops: int, batch: int) -> tuple[str, ...]:
     return (
         cut.name,
         "x".join(map(str, cut.smashed_shape)),
-        f"{cut.device_flops_per_sample / 1e9:.4f}",
+        f"{cut.device_flops_per_sample / 1e6:,.2f}",
         f"{share:.1%}",
         f"{cut.device_parameters:,}",
-        f"{cut.smashed_bytes_per_sample / 2**10:,.1f}",
+        f"{cut.smashed_bytes_per_sample / 2**10:,.2f}",
         f"{cut.training_memory_bytes(batch) / 2**20:,.1f}",
     )
 

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 
 from coordinator.cut_search import Place, find_places
 from coordinator.node_costs import NodeCosts, measure_nodes
-from coordinator.segments import build_device, build_server
+from coordinator.segments import Segment, build_device, build_server
 from coordinator.tracing import trace_graph
 from runtime.errors import ModelError
 
@@ -62,8 +62,8 @@ class Cut:
 class Split:
     """The two parts of a model; their state_dict keys are the model's, disjoint and complete."""
 
-    device: nn.Module
-    server: nn.Module
+    device: Segment
+    server: Segment
 
 
 @frozen

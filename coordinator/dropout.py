@@ -73,8 +73,10 @@ def seed_dropout(segment: fx.GraphModule) -> tuple[DropoutSite, ...]:
     draw numbers where no mask reaches (dropout of nn.LSTM, nn.MultiheadAttention, ...).
     """
     sites = []
-    for node in [node for node in segment.graph.nodes if node.op == "call_module"]:
-        layer = segment.get_submodule(str(node.target))
+    nodes = [node for node in segment.graph.nodes if node.op == "call_module"]
+    # All are looked up before any is replaced: one layer may be called twice.
+    layers = [segment.get_submodule(str(node.target)) for node in nodes]
+    for node, layer in zip(nodes, layers, strict=True):
         if not isinstance(layer, _MASKABLE):
             _refuse_hidden(str(node.target), layer)
         elif layer.p > 0:
@@ -103,8 +105,9 @@ def _replace(segment: fx.GraphModule, node: fx.Node, layer: _Maskable) -> Dropou
     masked.train(layer.training)
     # The tracer numbers repeated calls: `path`, `path@1`, ...
     name = list(node.meta["nn_module_stack"])[-1]
-    node.target = name.replace("@", "_call")
-    segment.add_submodule(node.target, masked)
+    target = name.replace("@", "_call")
+    segment.add_submodule(target, masked)
+    node.target = target
     return DropoutSite(name, masked)
 
 

@@ -141,9 +141,10 @@ def _run(
             with meter.flop_counter, saved_tensors_hooks(meter.pack, lambda tensor: tensor):
                 meter.run(*inputs)
     except Exception as error:
+        told = str(error).partition("\n\nWhile executing")[0]
         shapes = ", ".join(str((batch, *x.shape[1:])) for x in example_inputs)
         raise ModelError(
-            f"{type(model).__name__} does not run on inputs of shape {shapes}: {error}. The model "
+            f"{type(model).__name__} does not run on inputs of shape {shapes}: {told}. The model "
             "must fit the data and take any batch size: write x.size(0), not a number"
         ) from error
     return meter.samples

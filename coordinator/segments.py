@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Mapping
 from typing import Any
@@ -16,9 +17,27 @@ SAMPLE_SHAPE = "sample_shape"
 """Key of `Node.meta` in a segment's graph: shape without the batch, or None."""
 
 
+class Segment(fx.GraphModule):
+    """One side of a cut: a graph over the model's own modules, with its keys alone.
+
+    `copy.deepcopy` gives an independent segment, ties between its tensors kept.
+    """
+
+    def __init__(self, model: nn.Module, graph: fx.Graph, state: Mapping[str, Tensor]) -> None:
+        super().__init__(model, graph, "Segment")
+        _complete(self, state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Segment:
+        copied = super().__deepcopy__(memo)
+        assert isinstance(copied, Segment)  # fx makes the copy by this class
+        state = self.state_dict(keep_vars=True)
+        _complete(copied, {key: copy.deepcopy(tensor, memo) for key, tensor in state.items()})
+        return copied
+
+
 def build_device(
     model: nn.Module, graph: fx.Graph, place: Place, costs: Mapping[fx.Node, NodeCosts]
-) -> fx.GraphModule:
+) -> Segment:
     """The part up to the cut: the model's inputs in, one tensor out."""
     segment = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
@@ -28,12 +47,12 @@ def build_device(
             copies[node] = segment.node_copy(node, copies.__getitem__)
             copies[node].meta[SAMPLE_SHAPE] = costs[node].shape
     segment.output(copies[place.node])
-    return _module(model, segment, place, on_device=True)
+    return Segment(model, segment, _side(model, place, on_device=True))
 
 
 def build_server(
     model: nn.Module, graph: fx.Graph, place: Place, costs: Mapping[fx.Node, NodeCosts]
-) -> fx.GraphModule:
+) -> Segment:
     """The part after the cut: one tensor in, the model's output out."""
     segment = fx.Graph()
     smashed = segment.placeholder("smashed")
@@ -45,7 +64,7 @@ def build_server(
             continue
         if not crosses_as_size(costs[node]):
             copies[node] = _server_copy(segment, node, copies, costs, smashed)
-    return _module(model, segment, place, on_device=False)
+    return Segment(model, segment, _side(model, place, on_device=False))
 
 
 def _server_copy(
@@ -63,9 +82,9 @@ def _server_copy(
     if node.op == "output":
         return segment.output(fx.map_arg(node.args[0], operand))
     arguments = fx.map_arg((node.args, node.kwargs), operand)
-    copy = segment.create_node(node.op, node.target, *arguments, name=node.name)
-    copy.meta = {**node.meta, SAMPLE_SHAPE: costs[node].shape}
-    return copy
+    copied = segment.create_node(node.op, node.target, *arguments, name=node.name)
+    copied.meta = {**node.meta, SAMPLE_SHAPE: costs[node].shape}
+    return copied
 
 
 def _size_from(smashed: fx.Node, segment: fx.Graph, one: Any, other: Any) -> Any:
@@ -80,22 +99,22 @@ def _size_from(smashed: fx.Node, segment: fx.Graph, one: Any, other: Any) -> Any
     return segment.call_function(operator.mul, (batch, one // BATCHES[0]))
 
 
-def _module(
-    model: nn.Module, segment: fx.Graph, place: Place, *, on_device: bool
-) -> fx.GraphModule:
-    """A module of the graph that holds the model's own modules, and exactly its side's keys."""
-    module = fx.GraphModule(model, segment, "DeviceSegment" if on_device else "ServerSegment")
-    persistent = model.state_dict(keep_vars=True)
-    for key, tensor in list(module.named_buffers()):
-        if key not in persistent:
-            _hang(module, key, tensor, persistent=False)
+def _side(model: nn.Module, place: Place, *, on_device: bool) -> dict[str, Tensor]:
+    """The model's state of one side by key; what no node uses stays on the server."""
     held = {storage_id(t) for t in [*place.device_parameters, *place.device_buffers]}
-    present = module.state_dict(keep_vars=True)
-    for key, tensor in persistent.items():
-        # Second names of tied tensors; and what no node uses stays on the server.
-        if key not in present and (storage_id(tensor) in held) == on_device:
-            _hang(module, key, tensor, persistent=True)
-    return module
+    state: dict[str, Tensor] = model.state_dict(keep_vars=True)
+    return {k: t for k, t in state.items() if (storage_id(t) in held) == on_device}
+
+
+def _complete(segment: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Makes `state` the segment's state_dict; fx loses what no node names, and persistence."""
+    for key, buffer in list(segment.named_buffers()):
+        if key not in state:
+            _hang(segment, key, buffer, persistent=False)
+    present = segment.state_dict(keep_vars=True)
+    for key, tensor in state.items():
+        if key not in present:
+            _hang(segment, key, tensor, persistent=True)
 
 
 def _hang(module: nn.Module, key: str, tensor: Tensor, *, persistent: bool) -> None:
@@ -106,7 +125,5 @@ def _hang(module: nn.Module, key: str, tensor: Tensor, *, persistent: bool) -> N
         module = module.get_submodule(part)
     if isinstance(tensor, nn.Parameter):
         module.register_parameter(name, tensor)
-    elif not isinstance(module, fx.GraphModule) and name in module._buffers and not persistent:
-        return  # a leaf of the model's own, whose buffers are as the model wants them
     else:
         module.register_buffer(name, tensor, persistent=persistent)

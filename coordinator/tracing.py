@@ -145,7 +145,7 @@ def _refuse_random(graph: fx.Graph) -> None:
     for node in graph.nodes:
         if node.target in _RANDOM_FUNCTIONS or node.kwargs.get("dropout_p"):
             raise ModelError(
-                f"forward calls {function_name(node)} as a function, which cannot be repeated "
+                f"{_where(node)} is called as a function and draws numbers that cannot be repeated "
                 "from a seed: use the module nn.Dropout instead"
             )
 

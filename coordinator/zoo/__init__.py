@@ -2,7 +2,7 @@
 
 | factory                                | input             | default parameters |
 |----------------------------------------|-------------------|--------------------|
-| `coordinator.zoo.small_cnn:small_cnn`  | [B, 1, 28, 28]    | 31 k               |
+| `coordinator.zoo.small_cnn:small_cnn`  | [B, 1, 28, 28]    | 29 k               |
 | `coordinator.zoo.vgg:vgg16`            | [B, 3, 32, 32]    | 14.7 M             |
 | `coordinator.zoo.resnet:resnet18`      | [B, 3, 32, 32]    | 11.2 M             |
 | `coordinator.zoo.resnet:resnet50`      | [B, 3, 224, 224]  | 25.6 M             |
