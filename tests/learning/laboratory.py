@@ -1,0 +1,79 @@
+"""The product's executors in the virtual world: real learning while time is virtual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+
+from coordinator.checkpoint import Checkpoint
+from coordinator.fixed_planner import FixedPlanner
+from coordinator.job import Job
+from coordinator.training import CoordinatorExecutor
+from device_agent.program_cache import ProgramCache
+from device_agent.training import DeviceExecutor
+from runtime.dataset import Augmentation, Dataset
+from runtime.ids import DeviceId
+from runtime.presence import Limits
+from runtime.transport.memory import Weather
+from tests.world import World
+
+LIMITS = Limits(transfer_bytes=2**30, program_bytes=2**30, memory_bytes=2**34)
+
+
+@define
+class LearningLaboratory:
+    """Trains `job` on `shards`; checkpoints and programs lie in `folder`."""
+
+    job: Job
+    shards: Mapping[DeviceId, Dataset]
+    evaluation: Dataset
+    folder: Path
+    augmentations: tuple[Augmentation, ...] = ()
+    executor: CoordinatorExecutor | None = None
+
+    def coordinator(self) -> tuple[Any, int, Mapping[DeviceId, int]]:
+        path = self.folder / "checkpoint.safetensors"
+        self.executor = CoordinatorExecutor(self.job, self.evaluation, "run-1", path)
+        if not path.exists():
+            return self.executor, 0, {}
+        checkpoint = Checkpoint.load(path)
+        self.executor.restore(checkpoint)
+        return self.executor, checkpoint.round, checkpoint.positions
+
+    def device(self, name: DeviceId) -> tuple[Any, int]:
+        cache = ProgramCache(self.folder / name, LIMITS)
+        shard = self.shards[name]
+        executor = DeviceExecutor(name, shard, cache, augmentations=self.augmentations)
+        return executor, len(shard)
+
+
+@define
+class FixedCuts:
+    """Cuts by device, and by device from a round on."""
+
+    by_device: Mapping[str, str]
+    moved: Mapping[tuple[str, int], str] = {}
+
+    def __call__(self, device: DeviceId, round: int) -> str:
+        moves = [(at, cut) for (name, at), cut in self.moved.items() if name == device]
+        later = [cut for at, cut in sorted(moves) if at <= round]
+        return later[-1] if later else self.by_device[device]
+
+
+def learning_world(
+    laboratory: LearningLaboratory,
+    cuts: FixedCuts,
+    *,
+    batches: Mapping[DeviceId, int] | None = None,
+    weather: Weather | None = None,
+    seed: int = 0,
+) -> World:
+    """Returns a world, not yet started, that trains the laboratory's job."""
+    job = laboratory.job
+    names = tuple(sorted(laboratory.shards))
+    sizes = dict(batches or {name: job.training.batch for name in names})
+    planner = FixedPlanner(sizes, job.codec.up, job.codec.down, cuts)
+    return World(names, job.recipe, planner, laboratory, weather=weather, seed=seed)
