@@ -2,8 +2,9 @@
 
 A node is a legal cut when it stands alone between its ancestors and the rest: no ancestor is read
 by the rest, and no parameter or buffer is used by both. Sizes may cross, because the server reads
-them off the tensor that does (see segments). Sets of nodes are bits of a Python int, which keeps
-the search fast on graphs of thousands of nodes.
+them off the tensor that does (see segments); so may tensors made of sizes and constants alone (a
+causal mask, positions), because the server makes them again. Sets of nodes are bits of a Python
+int, which keeps the search fast on graphs of thousands of nodes.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ from coordinator.tracing import ENDS, function_name
 
 @frozen
 class Place:
-    """A legal cut in the graph: the node whose output crosses, and what lies before it."""
+    """A legal cut in the graph: the node whose output crosses, and what runs on each side.
+
+    `server_nodes` has no sizes, and some nodes more than the server's output needs.
+    """
 
     name: str
     aliases: tuple[str, ...]
     node: fx.Node
     device_nodes: tuple[fx.Node, ...]
+    server_nodes: tuple[fx.Node, ...]
     device_parameters: tuple[Tensor, ...]
     device_buffers: tuple[Tensor, ...]
 
@@ -72,12 +77,8 @@ def _names(
     return (f"{base}+{function_name(node)}" if base else ""), ()
 
 
-def crosses_as_size(cost: NodeCosts) -> bool:
-    """Whether a node's value is no tensor and can be told from a tensor with the batch first."""
-    return _is_size(*cost.values)
-
-
 def _is_size(one: Any, other: Any) -> bool:
+    """Whether a value is no tensor and can be told from a tensor with the batch first."""
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(_is_size, one, other))
     if isinstance(one, TensorOutline):
@@ -101,7 +102,7 @@ class _Search:
         self.costs = costs
         self.nodes = list(graph.nodes)
         self.bit = {node: 1 << place for place, node in enumerate(self.nodes)}
-        self.sizes = {node for node in self.nodes if crosses_as_size(costs[node])}
+        self.sizes = {node for node in self.nodes if _is_size(*costs[node].values)}
         self.before: dict[fx.Node, int] = {}
         for node in self.nodes:
             self.before[node] = self.bit[node]
@@ -109,6 +110,7 @@ class _Search:
                 self.before[node] |= self.before[source]
         self.readers = {node: self._readers(node) for node in self.nodes}
         self.users = self._state_users()
+        self.constants = self._constants()
         self.parameters = {storage_id(p): p for p in model.parameters()}
         self.buffers = {storage_id(b): b for b in model.buffers()}
 
@@ -135,6 +137,7 @@ class _Search:
             aliases=aliases,
             node=node,
             device_nodes=tuple(n for n in self.nodes if self.bit[n] & device),
+            server_nodes=tuple(n for n in self.nodes if self._runs_on_server(n, device)),
             device_parameters=tuple(p for s, p in self.parameters.items() if s in held),
             device_buffers=tuple(b for s, b in self.buffers.items() if s in held),
         )
@@ -146,8 +149,29 @@ class _Search:
         return all(
             self.readers[other] & ~device == 0
             for other in self.nodes
-            if self.bit[other] & device and other is not node and other not in self.sizes
+            if self.bit[other] & device
+            and other is not node
+            and other not in self.sizes
+            and other not in self.constants
         )
+
+    def _runs_on_server(self, node: fx.Node, device: int) -> bool:
+        if node in self.sizes or node.op == "placeholder":
+            return False
+        return not self.bit[node] & device or node in self.constants
+
+    def _constants(self) -> set[fx.Node]:
+        """Tensors made of sizes and constants alone, of no input and no state."""
+        used = 0
+        for users in self.users.values():
+            used |= users
+        found: set[fx.Node] = set()
+        for node in self.nodes:
+            plain = node.op in ("call_function", "call_method", "get_attr")
+            made = all(n in self.sizes or n in found for n in node.all_input_nodes)
+            if plain and made and node not in self.sizes and not self.bit[node] & used:
+                found.add(node)
+        return found
 
     def _divides_state(self, device: int) -> bool:
         if any(users & device and users & ~device for users in self.users.values()):

@@ -173,6 +173,8 @@ def _sample_shape(small: _Sample, large: _Sample) -> tuple[int, ...] | None:
 def _outline(value: Any) -> Any:
     if isinstance(value, Tensor):
         return TensorOutline(tuple(value.shape))
+    if isinstance(value, dict):
+        return tuple(_outline(item) for item in value.items())
     if isinstance(value, (tuple, list)):
         return tuple(_outline(item) for item in value)
     return value
@@ -181,6 +183,8 @@ def _outline(value: Any) -> Any:
 def _tensors(value: Any) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
+    if isinstance(value, dict):
+        return _tensors(list(value.values()))
     if isinstance(value, (tuple, list)):
         return [tensor for item in value for tensor in _tensors(item)]
     return []

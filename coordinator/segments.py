@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from coordinator.cut_search import Place, crosses_as_size, storage_id
+from coordinator.cut_search import Place, storage_id
 from coordinator.node_costs import BATCHES, NodeCosts
+from coordinator.tracing import drop_dead
 
 SAMPLE_SHAPE = "sample_shape"
 """Key of `Node.meta` in a segment's graph: shape without the batch, or None."""
@@ -50,20 +51,15 @@ def build_device(
     return Segment(model, segment, _side(model, place, on_device=True))
 
 
-def build_server(
-    model: nn.Module, graph: fx.Graph, place: Place, costs: Mapping[fx.Node, NodeCosts]
-) -> Segment:
+def build_server(model: nn.Module, place: Place, costs: Mapping[fx.Node, NodeCosts]) -> Segment:
     """The part after the cut: one tensor in, the model's output out."""
     segment = fx.Graph()
     smashed = segment.placeholder("smashed")
     smashed.meta[SAMPLE_SHAPE] = costs[place.node].shape
     copies: dict[fx.Node, Any] = {place.node: smashed}
-    device = set(place.device_nodes)
-    for node in graph.nodes:
-        if node in device or node.op == "placeholder":
-            continue
-        if not crosses_as_size(costs[node]):
-            copies[node] = _server_copy(segment, node, copies, costs, smashed)
+    for node in place.server_nodes:
+        copies[node] = _server_copy(segment, node, copies, costs, smashed)
+    drop_dead(segment)
     return Segment(model, segment, _side(model, place, on_device=False))
 
 

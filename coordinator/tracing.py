@@ -24,6 +24,7 @@ ENDS = "module_ends"
 _RANDOM_FUNCTIONS = frozenset(
     {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
     | {torch.dropout, torch.bernoulli, torch.rand_like, torch.randn_like, torch.randint_like}
+    | {torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal}
 )
 
 
@@ -49,7 +50,7 @@ def trace_graph(model: nn.Module, inputs: int) -> fx.Graph:
         )
     _refuse_random(graph)
     _replace_in_place(graph, model)
-    _drop_dead(graph)
+    drop_dead(graph)
     return graph
 
 
@@ -169,8 +170,11 @@ def _works_in_place(node: fx.Node, model: nn.Module) -> bool:
         return bool(getattr(model.get_submodule(str(node.target)), "inplace", False))
     if node.op not in ("call_function", "call_method"):
         return False
-    name = function_name(node)
-    return bool(node.kwargs.get("inplace")) or (name[-1] == "_" and name[-2:] != "__")
+    if node.kwargs.get("inplace"):
+        return True
+    # operator.and_ and its like end in "_" because they would be keywords.
+    name, home = function_name(node), getattr(node.target, "__module__", "")
+    return name[-1] == "_" and name[-2:] != "__" and home != "_operator"
 
 
 def _make_ordinary(node: fx.Node, model: nn.Module) -> None:
@@ -187,7 +191,8 @@ def _make_ordinary(node: fx.Node, model: nn.Module) -> None:
     node.target = name if node.op == "call_method" else getattr(torch, name)
 
 
-def _drop_dead(graph: fx.Graph) -> None:
+def drop_dead(graph: fx.Graph) -> None:
+    """Erases nodes whose output nobody reads; inputs stay."""
     for node in reversed(list(graph.nodes)):
         if not node.users and node.op not in ("placeholder", "output"):
             graph.erase_node(node)
@@ -199,6 +204,7 @@ def _where(node: fx.Node) -> str:
 
 
 def function_name(node: fx.Node) -> str:
+    """What a node calls, without its package."""
     return getattr(node.target, "__name__", str(node.target))
 
 

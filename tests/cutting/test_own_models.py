@@ -226,3 +226,36 @@ def test_parts_share_the_models_parameters() -> None:
     split = trace(model, [torch.randn(3, 4)]).split("stem")
     assert split.device.get_parameter("stem.weight") is model.stem.weight
     assert split.server.get_parameter("head.weight") is model.head.weight
+
+
+class Causal(nn.Module):
+    """A mask and positions made once from sizes, and read by every layer; a dict comes out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(9, 4)
+        self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(2)])
+        self.head = nn.Linear(4, 9)
+
+    def forward(self, tokens: Tensor) -> dict[str, Tensor]:
+        length = tokens.size(1)
+        place = torch.arange(length, device=tokens.device)
+        hidden = (place[:, None] < place) | (place[:, None] > place + 2)
+        x = self.embed(tokens)
+        for layer in self.layers:
+            scores = (x @ x.transpose(1, 2)).masked_fill(hidden, -1e9)
+            x = layer(scores.softmax(-1) @ x)
+        return {"scores": self.head(x)}
+
+
+def test_a_mask_made_of_sizes_is_made_again_on_the_server() -> None:
+    model, tokens = Causal(), torch.randint(0, 9, (3, 5))
+    traced = trace(model, [tokens])
+    bare = [name for name in names(traced) if "+" not in name]
+    assert bare == ["embed", "layers.0", "layers.1"]
+    for cut in traced.cuts:
+        split = traced.split(cut.name)
+        output = split.server(split.device(tokens))
+        assert torch.equal(output["scores"], model(tokens)["scores"])
+    after = traced.split("layers.1").server
+    assert [node.op for node in after.graph.nodes] == ["placeholder", "call_module", "output"]
