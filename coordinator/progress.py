@@ -1,0 +1,154 @@
+"""How far a run has come, told by its records: the pure core of what an operator watches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from coordinator.byte_count import ByteCount
+from coordinator.run_record import Entry
+from coordinator.summary import codecs, duration, megabytes
+
+_RECENT_ROUNDS = 5
+"""As many rounds foretell the time that remains."""
+
+_PRESENCE = frozenset({"online", "lost", "left", "refused"})
+
+
+@frozen
+class DeviceRow:
+    """What is known of one device. Empty strings stand for what is not known yet."""
+
+    up: ByteCount
+    down: ByteCount
+    state: str = "awaited"
+    cut: str = ""
+    codec: str = ""
+    step_s: float | None = None
+    train_loss: float | None = None
+
+    @classmethod
+    def of(cls, device: str) -> DeviceRow:
+        return cls(ByteCount(device, "up_bytes"), ByteCount(device, "down_bytes"))
+
+    def after(self, entry: Entry) -> DeviceRow:
+        """Returns the row after a closed round, in which the device may have had no part."""
+        row = attrs.evolve(self, up=self.up.after(entry), down=self.down.after(entry))
+        part = entry["devices"].get(self.up.device)
+        if part is None:
+            return row
+        return attrs.evolve(row, step_s=part["step"]["p50_s"], train_loss=part["train_loss"])
+
+
+@frozen
+class Progress:
+    """A run in the middle: `done` of `rounds` are closed."""
+
+    rounds: int
+    rows: Mapping[str, DeviceRow]
+    done: int = 0
+    accuracy: float | None = None
+    loss: float | None = None
+    train_loss: float | None = None
+    durations_s: tuple[float, ...] = ()
+
+    @classmethod
+    def begin(cls, devices: Iterable[str], rounds: int, past: Iterable[Entry] = ()) -> Progress:
+        """Returns the progress of a new run, or of one that has `past` rounds behind it."""
+        progress = cls(rounds, {one: DeviceRow.of(one) for one in devices})
+        for entry in past:
+            progress = progress.after("rounds", entry)
+        return progress
+
+    def after(self, stream: str, entry: Entry) -> Progress:
+        """Returns the progress after one more record of any stream."""
+        match stream:
+            case "plans":
+                return self._planned(entry)
+            case "rounds":
+                return self._closed(entry)
+            case "events":
+                return self._happened(entry)
+        return self
+
+    @property
+    def remaining_s(self) -> float | None:
+        """How long the rounds to come will take, if they take as long as the last few."""
+        if not self.durations_s:
+            return None
+        return (self.rounds - self.done) * sum(self.durations_s) / len(self.durations_s)
+
+    def _planned(self, plan: Entry) -> Progress:
+        rows = dict(self.rows)
+        for part in plan["assignments"]:
+            row = rows.get(part["device"], DeviceRow.of(part["device"]))
+            rows[part["device"]] = attrs.evolve(
+                row, state="training", cut=part["cut"], codec=codecs(part)
+            )
+        return attrs.evolve(self, rows=rows)
+
+    def _closed(self, entry: Entry) -> Progress:
+        return attrs.evolve(
+            self,
+            rows={device: row.after(entry) for device, row in self.rows.items()},
+            done=entry["round"],
+            accuracy=entry["accuracy"],
+            loss=entry["loss"],
+            train_loss=entry["train_loss"],
+            durations_s=(*self.durations_s, entry["duration_s"])[-_RECENT_ROUNDS:],
+        )
+
+    def _happened(self, event: Entry) -> Progress:
+        device, state = str(event.get("device")), str(event["event"])
+        if device not in self.rows or state not in _PRESENCE:
+            return self
+        row = self.rows[device]
+        if state == "online" and row.cut:
+            state = "training"
+        return attrs.evolve(self, rows={**self.rows, device: attrs.evolve(row, state=state)})
+
+
+def headline(progress: Progress) -> str:
+    """Returns the run's state in one line, without what is not known yet."""
+    words = [f"round {progress.done}/{progress.rounds}"]
+    for name, value, style in (
+        ("accuracy", progress.accuracy, ".2%"),
+        ("loss", progress.loss, ".4f"),
+        ("training loss", progress.train_loss, ".4f"),
+    ):
+        words += [] if value is None else [f"{name} {value:{style}}"]
+    if progress.remaining_s and progress.done < progress.rounds:
+        words.append(f"about {duration(progress.remaining_s)} to go")
+    return "  ".join(words)
+
+
+def traffic(progress: Progress) -> str:
+    """Returns the bytes of all devices so far."""
+    up = sum(row.up.total_bytes for row in progress.rows.values())
+    down = sum(row.down.total_bytes for row in progress.rows.values())
+    return f"up {megabytes(up)} MB  down {megabytes(down)} MB"
+
+
+def news(event: Mapping[str, Any]) -> str | None:
+    """Returns an event as a line for the operator, None if it is of no importance."""
+    device, reason = event.get("device"), _printable(str(event.get("reason")))
+    match event["event"]:
+        case "online" | "left" as status:
+            return f"{device}: {status}"
+        case "lost":
+            return f"{device}: lost; the round waits for it"
+        case "refused" | "attempt failed" as what:
+            return f"{device}: {what}: {reason}"
+        case "LinkUp":
+            return "connected to the broker"
+        case "LinkDown":
+            return "the connection to the broker is lost; trying again"
+    return None
+
+
+def _printable(text: str) -> str:
+    """Takes the sting out of what came from the network: no control codes reach the terminal."""
+    return "".join(one if one.isprintable() else "?" for one in text)
