@@ -49,7 +49,7 @@ def run_coordinator(
 
     Raises EdgeSplitError for whatever keeps it from starting.
     """
-    executor = CoordinatorExecutor(job, _evaluation(job), record.id, record.checkpoint_path)
+    executor = CoordinatorExecutor(job, _evaluation(job), record.run, record.checkpoint_path)
     checkpoint = _restore(executor, record) if resume else None
     state = _first_state(job, fleet, record, checkpoint)
     clock = WallClock()
@@ -69,7 +69,7 @@ def run_coordinator(
     obey_signals(host.ask_to_stop)
     if with_parent:
         end_with_parent(host.ask_to_stop)
-    host.start(wire.encode_json(CoordinatorPresence(state.incarnation, "lost", record.id)))
+    host.start(wire.encode_json(CoordinatorPresence(state.incarnation, "lost", record.run)))
     clock.run()
     _log.info("ended: %s", ending.halt.reason)
     record.append("events", {"event": "ended", "reason": ending.halt.reason})
@@ -99,8 +99,8 @@ def _first_state(
     batches = {DeviceId(device.id): device.batch or job.training.batch for device in fleet.devices}
     positions: Mapping[DeviceId, int] = checkpoint.positions if checkpoint else {}
     return CoordinatorState(
-        run=record.id,
-        incarnation=next_incarnation(record.path.parent / f".coordinator-{fleet.name}"),
+        run=record.run,
+        incarnation=next_incarnation(record.folder.parent / f".coordinator-{fleet.name}"),
         devices=devices,
         recipe=job.recipe,
         planner=FixedPlanner(batches, job.codec.up, job.codec.down, fleet.cut_at),

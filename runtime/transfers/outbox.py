@@ -43,6 +43,9 @@ class Outbox:
         self._next_id = 1
         self._backlog: deque[_Outgoing] = deque()
         self._offered: dict[int, _Outgoing] = {}
+        self._unheard = 0
+        """Repeated offers since the peer was last heard."""
+        self._retry_at = 0.0
 
     @property
     def held_bytes(self) -> int:
@@ -60,18 +63,31 @@ class Outbox:
         while self._backlog and len(self._offered) < OFFERS_IN_FLIGHT:
             outgoing = self._backlog.popleft()
             self._offered[outgoing.id] = outgoing
-        return [self._offer(o, now) for o in self._offered.values() if o.retry_at <= now]
+        due = [o for o in self._offered.values() if o.retry_at <= now]
+        again = [o for o in due if o.tries > 0]
+        if self._unheard:
+            # Into silence only one offer is repeated: a crowd that waits for a stalled peer must
+            # not fill the broker's queue.
+            again = again[:1] if now >= self._retry_at else []
+        if again:
+            self._unheard += 1
+            self._retry_at = now + min(_LONGEST_RETRY_S, _RETRY_S * 2**self._unheard)
+        return [self._offer(o, now) for o in due if o.tries == 0 or o in again]
 
     def deadline(self) -> float | None:
         """Returns when `offers` has something to say again, if the peer stays silent."""
-        return min((o.retry_at for o in self._offered.values()), default=None)
+        earliest = min((o.retry_at for o in self._offered.values()), default=None)
+        if earliest is None or not self._unheard:
+            return earliest
+        return max(earliest, self._retry_at)
 
     def granted(self, grant: Grant, now: float) -> None:
         """Queues the ranges that the peer asked for, once each."""
         outgoing = self._offered.get(grant.id)
         if outgoing is None:
             return
-        outgoing.tries = 0
+        self._unheard = 0
+        outgoing.tries = 1
         self._postpone(outgoing, now)
         for offset, length in grant.ranges:
             legal = offset >= 0 and length > 0 and offset + length <= len(outgoing.body)
@@ -80,6 +96,7 @@ class Outbox:
 
     def receipted(self, receipt: Receipt) -> str | None:
         """Forgets a letter; returns its kind if it was still kept."""
+        self._unheard = 0
         outgoing = self._offered.pop(receipt.id, None)
         return outgoing.kind if outgoing else None
 
@@ -102,13 +119,14 @@ class Outbox:
         for outgoing in self._offered.values():
             outgoing.wanted.clear()
             outgoing.retry_at, outgoing.tries = 0.0, 0
+        self._unheard = 0
 
     def _first_wanted(self) -> _Outgoing | None:
         return next((o for o in self._offered.values() if o.wanted), None)
 
     def _offer(self, outgoing: _Outgoing, now: float) -> Offer:
-        self._postpone(outgoing, now)
         outgoing.tries += 1
+        self._postpone(outgoing, now)
         body = outgoing.body if outgoing.inline else None
         return Offer(
             self._session, outgoing.id, outgoing.kind, len(outgoing.body), outgoing.digest, body
@@ -116,4 +134,4 @@ class Outbox:
 
     @staticmethod
     def _postpone(outgoing: _Outgoing, now: float) -> None:
-        outgoing.retry_at = now + min(_LONGEST_RETRY_S, _RETRY_S * 2**outgoing.tries)
+        outgoing.retry_at = now + min(_LONGEST_RETRY_S, _RETRY_S * 2 ** (outgoing.tries - 1))
