@@ -14,13 +14,16 @@ from runtime.program import MaskSpec, SegmentProgram, TensorSpec
 
 Array = NDArray[Any]
 
+_LARGEST_SCALE = np.finfo(np.float32).max / 256
+
 
 class Segment:
     """The front of a model, trained one step at a time.
 
     `parameters` and `buffers` are the live state by `state_dict` key: the graphs read these very
     arrays, the optimiser changes them in place, and `forward` moves the running statistics in
-    place. Between a forward pass and its backward pass the parameters must not change.
+    place. Keys that are tied share one array, and the first of them has the gradient. Between a
+    forward pass and its backward pass the parameters must not change.
 
     Raises ProgramError for a program that onnxruntime refuses, and for state, inputs or
     gradients that do not fit the program.
@@ -42,16 +45,20 @@ class Segment:
         """Takes copies of all parameters and buffers; forgets a forward pass under way."""
         manifest = self.manifest
         specs = {spec.name: spec for spec in (*manifest.parameters, *manifest.buffers)}
-        _check_names("layer state", specs, tensors)
+        _check_names("layer state", {*specs, *(tie.key for tie in manifest.ties)}, tensors)
         arrays = {name: _owned(spec, tensors[name]) for name, spec in specs.items()}
         self.parameters = {spec.name: arrays[spec.name] for spec in manifest.parameters}
         self.buffers = {spec.name: arrays[spec.name] for spec in manifest.buffers}
+        for tie in manifest.ties:
+            group = self.parameters if tie.of in self.parameters else self.buffers
+            group[tie.key] = arrays[tie.of]
         self._state = _values(arrays)
         self._saved = None
 
     def forward(self, inputs: Sequence[Array], masks: Mapping[str, Array]) -> dict[str, Array]:
         """Runs a training step up to the cut and returns the parts that travel.
 
+        Raises ProgramError when int8 cannot carry them: NaN, infinite or huge activations.
         A pass that is never followed by its backward pass leaves only its running statistics.
         """
         feeds = {**self._inputs(inputs), **self._masks(masks)}
@@ -60,7 +67,9 @@ class Segment:
             np.copyto(self.buffers[update.key], made[update.output].numpy())
         known = {**self._state, **feeds, **made}
         self._saved = {saved.name: known[saved.name] for saved in self.manifest.saved}
-        return {part.name: made[part.name].numpy() for part in self.manifest.smashed_parts}
+        parts = {part.name: made[part.name].numpy() for part in self.manifest.smashed_parts}
+        _check_range(parts)
+        return parts
 
     def backward(self, cut_gradient: Array) -> dict[str, Array]:
         """Returns the gradient of each parameter that learns, by key; once per forward pass."""
@@ -93,7 +102,7 @@ class Segment:
 
     def _masks(self, masks: Mapping[str, Array]) -> dict[str, ort.OrtValue]:
         specs = {spec.name: _mask_tensor(spec) for spec in self.manifest.masks}
-        _check_names("masks", specs, masks)
+        _check_names("masks", set(specs), masks)
         return _values({name: _owned(spec, masks[name]) for name, spec in specs.items()})
 
 
@@ -138,11 +147,21 @@ def _owned(spec: TensorSpec, array: Array) -> Array:
     return np.array(array, order="C", copy=True)
 
 
+def _check_range(parts: Mapping[str, Array]) -> None:
+    """The graph makes the scale NaN or infinite when anything that it stands for is."""
+    scale = parts.get("smashed.scale")
+    if scale is not None and not np.all(scale <= _LARGEST_SCALE):
+        raise ProgramError(
+            "training has diverged: the activation at the cut holds NaN, infinite or huge "
+            "values; lower the learning rate"
+        )
+
+
 def _mask_tensor(spec: MaskSpec) -> TensorSpec:
     return TensorSpec(spec.name, "bool", spec.shape)
 
 
-def _check_names(what: str, specs: Mapping[str, TensorSpec], given: Mapping[str, Array]) -> None:
-    missing, unknown = sorted(specs.keys() - given.keys()), sorted(given.keys() - specs.keys())
+def _check_names(what: str, expected: set[str], given: Mapping[str, Array]) -> None:
+    missing, unknown = sorted(expected - given.keys()), sorted(given.keys() - expected)
     if missing or unknown:
         raise ProgramError(f"{what} misses {missing} and does not know {unknown}")

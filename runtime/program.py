@@ -50,12 +50,20 @@ class TensorSpec:
 class MaskSpec:
     """A bool input that is True where dropout keeps: each element with probability 1 - drop.
 
-    The name is the dropout module's path and the count of its calls, as `head.2:0`.
+    The name is the path of the dropout layer, as `features.3`; on a second call `features.3@1`.
     """
 
     name: str = field(validator=_name)
     shape: tuple[int, ...] = field(validator=_shape)
     drop: float = field(validator=validators.and_(validators.ge(0.0), validators.lt(1.0)))
+
+
+@frozen
+class Tie:
+    """A second key of a parameter: the tensor under `key` is the one under `of`."""
+
+    key: str
+    of: str
 
 
 @frozen
@@ -99,6 +107,7 @@ class Manifest:
     codec: Codec = field(validator=validators.in_(("fp32", "fp16", "int8")))
     inputs: tuple[TensorSpec, ...]
     parameters: tuple[TensorSpec, ...]
+    ties: tuple[Tie, ...]
     buffers: tuple[TensorSpec, ...]
     buffer_updates: tuple[BufferUpdate, ...]
     masks: tuple[MaskSpec, ...]

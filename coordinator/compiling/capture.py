@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from coordinator.compiling.decompositions import DECOMPOSITIONS, composites_kept_whole
 from coordinator.compiling.dropout import bind_masks, mask_specs, replace_dropout
+from coordinator.compiling.module_state import ModuleState
 from runtime.errors import EdgeSplitError, ModelError
 from runtime.program import MaskSpec
 
@@ -30,20 +31,21 @@ from runtime.program import MaskSpec
 class Captured:
     """The training step of a module.
 
-    `forward` takes the tensors of `parameters`, `buffers`, the inputs and the masks, in that
-    order, and returns the output, the new value of each buffer, and what `backward` needs.
+    `forward` takes the tensors of `state`, the inputs and the masks, in that order, and returns
+    the output, the new value of each buffer and constant, and what `backward` needs.
     `backward` takes that and the gradient at the output; it returns one gradient (or None) for
     each input of `forward`.
     """
 
-    module: nn.Module
+    state: ModuleState
     forward: GraphModule
     backward: GraphModule
-    parameters: tuple[str, ...]
-    buffers: tuple[str, ...]
     masks: tuple[MaskSpec, ...]
-    input_count: int
-    output: Tensor
+
+    @property
+    def result_count(self) -> int:
+        """How many outputs of `forward` come before those that `backward` needs."""
+        return 1 + len(self.state.buffers) + len(self.state.constants)
 
 
 def capture(module: nn.Module, inputs: Sequence[Tensor]) -> Captured:
@@ -55,16 +57,14 @@ def capture(module: nn.Module, inputs: Sequence[Tensor]) -> Captured:
     """
     module = prepared(module).train()
     masks = mask_specs(copy.deepcopy(module), inputs)
-    parameters = dict(module.named_parameters())
-    buffers = dict(module.named_buffers())
+    state = ModuleState.of(module)
 
     def step(
-        weights: list[Tensor], state: list[Tensor], data: list[Tensor], keep: list[Tensor]
+        weights: list[Tensor], held: list[Tensor], data: list[Tensor], keep: list[Tensor]
     ) -> tuple[Tensor, ...]:
-        fresh = [tensor.clone() for tensor in state]
+        fresh = [tensor.clone() for tensor in held]
         bind_masks(module, {spec.name: mask for spec, mask in zip(masks, keep, strict=True)})
-        tensors = dict(zip(parameters, weights, strict=True))
-        tensors.update(zip(buffers, fresh, strict=True))
+        tensors = dict(zip(state.all, [*weights, *fresh], strict=True))
         output = functional_call(module, tensors, tuple(data))
         if not isinstance(output, Tensor):
             raise ModelError("the segment does not yield one tensor")
@@ -72,40 +72,31 @@ def capture(module: nn.Module, inputs: Sequence[Tensor]) -> Captured:
         return (output.clone(), *fresh)
 
     graphs: dict[str, GraphModule] = {}
-    output = _trace(
+    _trace(
         step,
         graphs,
-        [p.detach().clone().requires_grad_(p.requires_grad) for p in parameters.values()],
-        [tensor.clone() for tensor in buffers.values()],
+        [p.detach().clone().requires_grad_(p.requires_grad) for p in state.parameters.values()],
+        [tensor.clone() for tensor in (*state.buffers.values(), *state.constants.values())],
         [tensor.detach().clone() for tensor in inputs],
         [torch.ones(spec.shape, dtype=torch.bool) for spec in masks],
     )
-    return Captured(
-        module=module,
-        forward=graphs["forward"],
-        backward=graphs["backward"],
-        parameters=tuple(parameters),
-        buffers=tuple(buffers),
-        masks=masks,
-        input_count=len(inputs),
-        output=output,
-    )
+    return Captured(state, graphs["forward"], graphs["backward"], masks)
 
 
 def capture_inference(module: nn.Module, inputs: Sequence[Tensor]) -> GraphModule:
-    """Traces `module` in evaluation mode: parameters, buffers and inputs to the output."""
+    """Traces `module` in evaluation mode: its state and the inputs to the output."""
     module = prepared(module).eval()
-    names = [*dict(module.named_parameters()), *dict(module.named_buffers())]
+    state = ModuleState.of(module).all
 
     def predict(tensors: list[Tensor], data: list[Tensor]) -> Tensor:
-        named = dict(zip(names, tensors, strict=True))
+        named = dict(zip(state, tensors, strict=True))
         result: Tensor = functional_call(module, named, tuple(data))
         return result.clone()
 
-    values = [*module.parameters(), *module.buffers()]
+    values = [tensor.detach().clone() for tensor in state.values()]
     graphs: dict[str, GraphModule] = {}
     with torch.no_grad():
-        _trace_graphs(predict, graphs, [tensor.detach().clone() for tensor in values], list(inputs))
+        _trace_graphs(predict, graphs, values, list(inputs))
     return graphs["forward"]
 
 
@@ -118,14 +109,14 @@ def prepared(module: nn.Module) -> nn.Module:
 
 def _trace(
     step: Callable[..., tuple[Tensor, ...]], graphs: dict[str, GraphModule], *args: list[Tensor]
-) -> Tensor:
+) -> None:
     output: Tensor = _trace_graphs(step, graphs, *args)[0]
     if output.dtype != torch.float32:
         raise ModelError(f"the segment yields {output.dtype}; only float32 can be sent")
     if not output.requires_grad:
         raise ModelError("nothing in the segment learns: no gradient reaches its parameters")
-    output.backward(torch.ones_like(output))  # the backward graph is compiled when first run
-    return output.detach()
+    # The backward graph is compiled when it is first run.
+    torch.autograd.backward(output, torch.ones_like(output))
 
 
 def _trace_graphs(

@@ -45,6 +45,7 @@ def compile_segment(
         codec=codec,
         inputs=tuple(tensor.spec() for tensor in feeds.inputs),
         parameters=tuple(tensor.spec() for tensor in feeds.parameters),
+        ties=captured.state.ties,
         buffers=tuple(tensor.spec() for tensor in feeds.buffers),
         buffer_updates=forward.updates,
         masks=captured.masks,

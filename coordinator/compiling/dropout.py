@@ -22,8 +22,9 @@ _CHANNELWISE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 class MaskedDropout(nn.Module):
     """Stands in for a dropout layer: multiplies by `mask / (1 - drop)` while training.
 
-    The mask of call `n` of the layer at `path` is asked for as `path:n`; it has the shape of the
-    input, or [batch, channels, 1, ...] for the layers that drop whole channels.
+    Its mask is asked for by the layer's path, on a second call `path@1`: the same name, so the
+    same mask, on whichever side of a cut the layer lies. It has the shape of the input, or
+    [batch, channels, 1, ...] for the layers that drop whole channels.
     """
 
     def __init__(self, path: str, drop: float, *, channelwise: bool) -> None:
@@ -38,7 +39,8 @@ class MaskedDropout(nn.Module):
         shape = tuple(x.shape)
         if self.channelwise:
             shape = shape[:2] + (1,) * (len(shape) - 2)
-        mask = self.fetch(f"{self.path}:{self.calls}", self.drop, shape)
+        name = f"{self.path}@{self.calls}" if self.calls else self.path
+        mask = self.fetch(name, self.drop, shape)
         self.calls += 1
         return x * mask * (1.0 / (1.0 - self.drop))
 

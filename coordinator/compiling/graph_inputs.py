@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from attrs import frozen
+from numpy.typing import NDArray
 
 from coordinator.compiling.capture import Captured
-from coordinator.compiling.emitter import DTYPES, Tensor
+from coordinator.compiling.emitter import DTYPES, Emitter, Tensor
 from runtime.errors import ModelError
 from runtime.program import Source
 
 
 @frozen
 class GraphInputs:
-    """In the order of the placeholders of the captured forward graph."""
+    """What a board feeds, and the constants that are part of the program instead."""
 
     parameters: tuple[Tensor, ...]
     buffers: tuple[Tensor, ...]
+    constants: tuple[NDArray[Any], ...]
     inputs: tuple[Tensor, ...]
     masks: tuple[Tensor, ...]
 
     @classmethod
     def of(cls, captured: Captured, inputs: Sequence[torch.Tensor]) -> GraphInputs:
         """Names the state by its keys, the inputs `%input0`..., the masks by their layer."""
-        module = captured.module
+        state = captured.state
         return cls(
-            parameters=tuple(_tensor(k, v) for k, v in module.named_parameters()),
-            buffers=tuple(_tensor(k, v) for k, v in module.named_buffers()),
+            parameters=tuple(_tensor(k, v) for k, v in state.parameters.items()),
+            buffers=tuple(_tensor(k, v) for k, v in state.buffers.items()),
+            constants=tuple(t.detach().numpy() for t in state.constants.values()),
             inputs=tuple(_tensor(f"%input{i}", value) for i, value in enumerate(inputs)),
             masks=tuple(Tensor(spec.name, spec.shape, "bool") for spec in captured.masks),
         )
@@ -38,8 +42,19 @@ class GraphInputs:
         return self.parameters + self.buffers
 
     @property
-    def all(self) -> tuple[Tensor, ...]:
+    def fed(self) -> tuple[Tensor, ...]:
         return self.state + self.inputs + self.masks
+
+    def placeholders(self, g: Emitter) -> tuple[Tensor, ...]:
+        """Returns what the captured forward graph takes, in its order."""
+        return (*self.state, *self._constants(g), *self.inputs, *self.masks)
+
+    def inference_placeholders(self, g: Emitter) -> tuple[Tensor, ...]:
+        """Returns what the captured inference graph takes, in its order."""
+        return (*self.state, *self._constants(g), *self.inputs)
+
+    def _constants(self, g: Emitter) -> list[Tensor]:
+        return [Tensor(g.constant(a), a.shape, a.dtype.name) for a in self.constants]
 
     def source(self, tensor: Tensor) -> Source:
         """Tells which group a tensor is in; what is in none is made by the forward pass."""

@@ -13,6 +13,7 @@ from coordinator.compiling.emitter import Emitter, Tensor
 from coordinator.compiling.graph_inputs import GraphInputs
 from coordinator.compiling.quantisation import append_codec, part_names
 from coordinator.compiling.translation import Value, translate
+from runtime.errors import ModelError
 from runtime.program import BufferUpdate, Codec, GradientOutput
 
 CUT_GRADIENT = "%cut-gradient"
@@ -28,8 +29,10 @@ class ForwardGraph:
     def __init__(self, captured: Captured, feeds: GraphInputs, codec: Codec) -> None:
         self.emitter = Emitter("%")
         self._feeds = feeds
-        values = translate(self.emitter, captured.forward.graph, feeds.all)
-        count = 1 + len(feeds.buffers)
+        placeholders = feeds.placeholders(self.emitter)
+        values = translate(self.emitter, captured.forward.graph, placeholders)
+        count = captured.result_count
+        held = placeholders[len(feeds.parameters) : len(feeds.parameters) + count - 1]
         output = _made(self.emitter, _tensor(values[0]))
         parts = append_codec(self.emitter, output, codec)
         names = dict(zip((part.name for part in parts), part_names(codec), strict=True))
@@ -39,9 +42,11 @@ class ForwardGraph:
         self.parts = tuple(_renamed(part, names) for part in parts)
         self._moved = {
             buffer: _made(self.emitter, _renamed(_tensor(new), names))
-            for buffer, new in zip(feeds.buffers, values[1:count], strict=True)
+            for buffer, new in zip(held, values[1:count], strict=True)
             if _tensor(new).name != buffer.name
         }
+        if not self._moved.keys() <= set(feeds.buffers):
+            raise ModelError("training changes a buffer that is not in the state_dict")
         self.handed = tuple(self._steady(_renamed(_tensor(v), names)) for v in values[count:])
 
     @property
@@ -52,7 +57,7 @@ class ForwardGraph:
         """Returns the graph that makes, beside its results, those of `saved` that are made."""
         made = [tensor for tensor in saved if self._feeds.source(tensor) == "output"]
         outputs = dict.fromkeys((*self.parts, *self._moved.values(), *made))
-        return self.emitter.model("forward", self._feeds.all, list(outputs))
+        return self.emitter.model("forward", self._feeds.fed, list(outputs))
 
     def _steady(self, tensor: Tensor) -> Tensor:
         """A buffer that this pass moves is handed over as it was before."""
@@ -91,12 +96,13 @@ class InferenceGraph:
         self, module: nn.Module, inputs: Sequence[torch.Tensor], feeds: GraphInputs
     ) -> None:
         self._g = Emitter("%")
-        self._feeds = (*feeds.state, *feeds.inputs)
+        self._feeds = feeds
         graph = capture_inference(module, inputs).graph
-        self.output = _made(self._g, _tensor(translate(self._g, graph, self._feeds)[0]))
+        placeholders = feeds.inference_placeholders(self._g)
+        self.output = _made(self._g, _tensor(translate(self._g, graph, placeholders)[0]))
 
     def model(self) -> onnx.ModelProto:
-        return self._g.model("inference", self._feeds, [self.output])
+        return self._g.model("inference", self._feeds.fed, [self.output])
 
 
 def _tensor(value: Value) -> Tensor:

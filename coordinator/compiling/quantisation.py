@@ -45,7 +45,10 @@ def _affine(g: Emitter, smashed: Tensor) -> tuple[Tensor, ...]:
     most = g.op("Max", g.reduce("ReduceMax", smashed, others, keep=False), zero)
     step = g.op("Div", g.op("Sub", most, least), g.scalar(255.0))
     # A channel that is zero throughout has no range to divide by.
-    scale = g.reshape(g.op("Max", step, g.scalar(_LEAST_SCALE)), scales)
+    usable = g.op("Max", step, g.scalar(_LEAST_SCALE))
+    # The extremes skip NaN; a sum does not, and lets the scale tell of it.
+    total = g.reduce("ReduceSum", smashed, others, keep=False)
+    scale = g.reshape(g.op("Add", usable, g.op("Mul", total, g.scalar(0.0))), scales)
     place = g.op("Round", g.op("Div", g.op("Neg", g.reshape(least, scales)), scale))
     point = g.cast(Tensor(place, scales, "float32"), "uint8")
     q = g.op("QuantizeLinear", smashed, scale, point, axis=axis or 0)

@@ -69,8 +69,8 @@ def backwards(program: SegmentProgram, module: nn.Module, x: Tensor, dy: Tensor)
     captured = capture(module, [x])
     masks = [torch.from_numpy(m) for m in keep_masks(captured.masks).values()]
     handed = _handed(captured, x, masks)
-    expected = captured.backward(*handed, dy)[: len(captured.parameters)]
-    by_key = zip(captured.parameters, expected, strict=True)
+    keys = captured.state.parameters
+    by_key = zip(keys, captured.backward(*handed, dy)[: len(keys)], strict=True)
     return Backwards(
         torch=arrays({key: value for key, value in by_key if value is not None}),
         onnx=_run_backward(program, captured, x, handed, dy),
@@ -78,11 +78,10 @@ def backwards(program: SegmentProgram, module: nn.Module, x: Tensor, dy: Tensor)
 
 
 def _handed(captured: Captured, x: Tensor, masks: list[Tensor]) -> list[Tensor]:
-    module = captured.module
-    state = [*module.parameters(), *module.buffers()]
+    state = captured.state.all.values()
     with torch.no_grad(), capturing():
         made = captured.forward(*(t.detach().clone() for t in state), x, *masks)
-    return list(made[1 + len(captured.buffers) :])
+    return list(made[captured.result_count :])
 
 
 def _run_backward(
@@ -103,11 +102,11 @@ def _run_backward(
 
 def _whole_indices(captured: Captured, graph: ForwardGraph, handed: list[Tensor]) -> Arrays:
     """Torch's pool indices count within a plane, ONNX's through the whole tensor."""
-    output = next(node for node in captured.forward.graph.nodes if node.op == "output")
-    saved = output.args[0][1 + len(captured.buffers) :]
+    output: Any = next(node for node in captured.forward.graph.nodes if node.op == "output")
+    saved = output.args[0][captured.result_count :]
     indices: Arrays = {}
     for node, tensor, value in zip(saved, graph.handed, handed, strict=True):
-        pool = node.args[0] if node.args else None
+        pool: Any = node.args[0] if node.args else None
         if "max_pool" in str(getattr(pool, "target", "")) and node.args[1] == 1:
             batch, channels, *size = pool.args[0].meta["val"].shape
             planes = np.arange(batch * channels).reshape(batch, channels, 1, 1)

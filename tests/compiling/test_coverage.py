@@ -7,7 +7,11 @@ import copy
 import numpy as np
 import pytest
 import torch
-from agreement import (
+from torch import Tensor, nn
+
+from coordinator.compiling import compile_segment
+from runtime.program import SegmentProgram
+from tests.compiling.agreement import (
     arrays,
     backwards,
     keep_masks,
@@ -16,11 +20,7 @@ from agreement import (
     worst_relative_error,
     worst_relative_norm,
 )
-from segments import CASES, SegmentCase
-from torch import Tensor, nn
-
-from coordinator.compiling import compile_segment
-from runtime.program import SegmentProgram
+from tests.compiling.segments import CASES, SegmentCase
 
 
 class Compiled:

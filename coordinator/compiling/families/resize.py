@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from coordinator.compiling.emitter import Emitter, Result, Tensor
-from coordinator.compiling.lowering import Lowering, lowers
+from coordinator.compiling.lowering import lowers
 
 aten = torch.ops.aten
 

@@ -11,7 +11,9 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
 from coordinator.compiling.emitter import Emitter, Operand, Tensor
 
@@ -99,24 +101,55 @@ def _gemm_per_tap(g: Emitter, geometry: Geometry, x: Tensor, dy: Tensor) -> str:
 
 
 def _depthwise(g: Emitter, geometry: Geometry, x: Tensor, dy: Tensor) -> str:
-    """A convolution of each channel of each sample by its own gradient."""
-    batch, channels = x.shape[:2]
-    planes = batch * channels
-    spatial = x.rank - 2
-    found = g.op(
-        "Conv",
-        g.reshape(x, (1, planes, *x.shape[2:])),
-        g.reshape(dy, (planes, 1, *dy.shape[2:])),
-        strides=list(geometry.dilation),
-        dilations=list(geometry.stride),
-        pads=[*geometry.padding, *geometry.padding],
-        group=planes,
-    )
-    # A stride that leaves a remainder gives this convolution positions beyond the kernel.
-    axes = list(range(2, 2 + spatial))
-    kernel = g.slice(found, axes, [0] * spatial, geometry.kernel, [1] * spatial)
-    shaped = g.reshape(kernel, (batch, channels, 1, *geometry.kernel))
-    return g.reduce("ReduceSum", shaped, [0], keep=False)
+    """Each row of dy times the row of x that a row of the kernel laid over it, all with all.
+
+    Summed over batch and rows that is one product [width of x, width of dy] per channel and row
+    of the kernel, of which a column of the kernel is a (strided) diagonal. Most of the product
+    is thrown away, and it is still three times as fast as any way to compute the taps alone.
+    """
+    channels, width, columns = x.shape[1], x.shape[-1], dy.shape[-1]
+    right = g.reshape(_rows_first(g, dy), (channels, -1, columns))
+    products = [
+        g.op("MatMul", g.transpose(g.reshape(band, (channels, -1, width)), [0, 2, 1]), right)
+        for band in _bands(g, geometry, x, dy)
+    ]
+    stacked = products[0] if len(products) == 1 else g.op("Concat", *products, axis=1)
+    flat = g.reshape(stacked, (channels * len(products), width * columns))
+    chosen = _diagonals(geometry, width, columns)
+    places = Tensor(g.constant(chosen), chosen.shape, "uint8")  # a byte each in the program
+    picked = g.op("MatMul", flat, g.cast(places, "float32"))
+    return g.reshape(picked, geometry.weight)
+
+
+def _rows_first(g: Emitter, tensor: Tensor) -> str:
+    """[N, C, (rows,) width] as [C, (rows,) N, width]."""
+    return g.transpose(tensor, [*range(1, tensor.rank - 1), 0, tensor.rank - 1])
+
+
+def _bands(g: Emitter, geometry: Geometry, x: Tensor, dy: Tensor) -> Iterator[str]:
+    """For each row of the kernel the rows of x that it meets, over their full width."""
+    turned = _rows_first(g, x)
+    if x.rank == 3:
+        yield turned
+        return
+    edge = geometry.padding[0]
+    tall = turned if edge == 0 else g.op("Pad", turned, g.ints([0, edge, 0, 0, 0, edge, 0, 0]))
+    step, reach = geometry.stride[0], (dy.shape[2] - 1) * geometry.stride[0] + 1
+    for tap in range(geometry.kernel[0]):
+        start = tap * geometry.dilation[0]
+        yield g.slice(tall, [1], [start], [start + reach], [step])
+
+
+def _diagonals(geometry: Geometry, width: int, columns: int) -> NDArray[np.uint8]:
+    """[width * columns, taps]: 1 where a tap lays place w of x over column p of dy."""
+    taps = geometry.kernel[-1]
+    chosen = np.zeros((width, columns, taps), np.uint8)
+    for tap, column in itertools.product(range(taps), range(columns)):
+        start = column * geometry.stride[-1] - geometry.padding[-1]
+        place = start + tap * geometry.dilation[-1]
+        if 0 <= place < width:
+            chosen[place, column, tap] = 1
+    return chosen.reshape(width * columns, taps)
 
 
 def _rows(g: Emitter, dy: Tensor) -> str:
