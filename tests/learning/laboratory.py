@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from runtime.ids import DeviceId
 from runtime.presence import Limits
 from runtime.transport.memory import Weather
 from tests.world import World
+
+CutAt = Callable[[DeviceId, int], str]
+"""(device, round) -> cut."""
 
 LIMITS = Limits(transfer_bytes=2**30, program_bytes=2**30, memory_bytes=2**34)
 
@@ -65,7 +68,7 @@ class FixedCuts:
 
 def learning_world(
     laboratory: LearningLaboratory,
-    cuts: FixedCuts,
+    cuts: CutAt,
     *,
     batches: Mapping[DeviceId, int] | None = None,
     weather: Weather | None = None,
