@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from coordinator.progress import DeviceRow, Progress, headline, news, traffic
+from coordinator.progress import DeviceRow, Progress, headline, news, outlook, traffic
 from coordinator.run_record import Entry
 from coordinator.summary import duration, megabytes
 
@@ -48,7 +48,8 @@ class LiveTable:
         self._progress = self._progress.after(stream, entry)
         line = news(entry) if stream == "events" else None
         if stream == "rounds" and not self._console.is_terminal:
-            line = f"{headline(self._progress)}  {traffic(self._progress)}"
+            parts = (headline(self._progress), traffic(self._progress), outlook(self._progress))
+            line = "  ".join(filter(None, parts))
         if line:
             self._console.print(line, markup=False)
 
@@ -75,8 +76,9 @@ class LiveTable:
             table.add_column(name, no_wrap=True, justify="right")
         for device, row in progress.rows.items():
             table.add_row(*_cells(device, row))
-        elapsed = duration(time.monotonic() - self._began_s)
-        return Group("", table, "", f"{headline(progress)}  elapsed {elapsed}")
+        elapsed = f"elapsed {duration(time.monotonic() - self._began_s)}"
+        times = "  ".join(filter(None, (elapsed, outlook(progress))))
+        return Group("", table, "", headline(progress), times)
 
 
 def _cells(device: str, row: DeviceRow) -> tuple[str, ...]:

@@ -120,9 +120,14 @@ def headline(progress: Progress) -> str:
         ("training loss", progress.train_loss, ".4f"),
     ):
         words += [] if value is None else [f"{name} {value:{style}}"]
-    if progress.remaining_s and progress.done < progress.rounds:
-        words.append(f"about {duration(progress.remaining_s)} to go")
     return "  ".join(words)
+
+
+def outlook(progress: Progress) -> str:
+    """Returns how long the rest will take, in words; empty where that is not known."""
+    if progress.remaining_s is None or progress.done >= progress.rounds:
+        return ""
+    return f"about {duration(progress.remaining_s)} to go"
 
 
 def traffic(progress: Progress) -> str:

@@ -65,8 +65,9 @@ class RunRecord:
         """
         if not _holds_run(folder):
             raise StorageError(f"{folder} holds no run; name the folder of one, as runs/latest")
-        record = cls(folder)
-        for path in folder.glob("*.jsonl"):
+        # `runs/latest` may point elsewhere before this run is over.
+        record = cls(folder.resolve())
+        for path in record.folder.glob("*.jsonl"):
             _drop_torn_line(path)
         record._writer = 1 + max((one.get("writer", 1) for one in record.rounds()), default=0)
         return record

@@ -1,0 +1,1 @@
+"""The sub-commands of `edgesplit`: each module declares its arguments and runs."""

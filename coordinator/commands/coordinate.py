@@ -1,0 +1,120 @@
+"""`edgesplit coordinator`: runs one job on a fleet, at a broker that is already there."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from pathlib import Path
+
+from coordinator.commands import job_files
+from coordinator.fleet import Fleet
+from coordinator.job import Job
+from coordinator.run_record import RunRecord
+from coordinator.summary import in_words, summarise, write_summary
+from runtime.broker_url import BrokerUrl
+from runtime.config import refuse
+from runtime.exits import Exit
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    job_files.add_arguments(parser)
+    parser.add_argument(
+        "--broker", type=broker_url, required=True, metavar="URL", help="mqtt://user@host:port?..."
+    )
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="keep the run in a new folder in DIR (default: runs)",
+    )
+    place.add_argument("--run-dir", type=Path, metavar="DIR", help="keep the run in DIR itself")
+    place.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
+    parser.add_argument(
+        "--exit-with-parent", action="store_true", help="end when the parent process is gone"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log more")
+
+
+def broker_url(text: str) -> BrokerUrl:
+    """Parses a broker's URL for argparse."""
+    try:
+        return BrokerUrl.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def run(args: argparse.Namespace) -> Exit:
+    """Runs the job to its end. Raises EdgeSplitError for what keeps it from starting."""
+    job, fleet = job_files.read(args)
+    _check_cuts(job, fleet, args)
+    record = _record(args, job)
+    _log_to(record.folder / "coordinator.log", args.verbose)
+    if len(record.rounds()) >= job.training.rounds:
+        sys.stdout.write(f"{record.run} is complete already\n")
+        return Exit.OK
+    began_s = time.monotonic()
+    code = _train(job, fleet, args, record)
+    _conclude(record, job, time.monotonic() - began_s)
+    return code
+
+
+def _check_cuts(job: Job, fleet: Fleet, args: argparse.Namespace) -> None:
+    from coordinator.cut_check import cut_problems, trace_job
+
+    refuse(cut_problems(job, args.job, fleet, job_files.fleet_path(args), trace_job(job)))
+
+
+def _record(args: argparse.Namespace, job: Job) -> RunRecord:
+    if args.resume:
+        return RunRecord.reopen(args.resume)
+    if args.run_dir:
+        return RunRecord.begin(args.run_dir)
+    return RunRecord.create(args.runs, job.name)
+
+
+def _log_to(path: Path, verbose: bool) -> None:
+    """Sends the log to a file: the terminal belongs to the table."""
+    logging.basicConfig(
+        filename=path,
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+def _train(job: Job, fleet: Fleet, args: argparse.Namespace, record: RunRecord) -> Exit:
+    from coordinator.live_table import LiveTable
+    from coordinator.process import run_coordinator
+
+    past = record.rounds()
+    with LiveTable(sorted(fleet.ids), job.training.rounds, past=past) as table:
+        record.listen(table)
+        return run_coordinator(
+            job,
+            fleet,
+            broker=args.broker,
+            record=record,
+            resume=args.resume is not None,
+            with_parent=args.exit_with_parent,
+        )
+
+
+def _conclude(record: RunRecord, job: Job, wall_s: float) -> None:
+    """Writes the summary and the picture, and tells of both."""
+    rounds = record.rounds()
+    summary = summarise(
+        rounds, wall_s=wall_s, run=record.run, job=job.name, rounds_planned=job.training.rounds
+    )
+    write_summary(record.summary_path, summary)
+    lines = ["", in_words(summary), f"summary {record.summary_path}"]
+    if rounds:
+        from coordinator.plots import plot_training
+
+        plot_training(rounds, record.plot_path, record.run)
+        lines.append(f"picture {record.plot_path}")
+    if len(rounds) < job.training.rounds:
+        lines.append(f"go on with: --resume {record.folder}")
+    sys.stdout.write("\n".join(lines) + "\n")

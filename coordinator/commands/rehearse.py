@@ -1,0 +1,59 @@
+"""`edgesplit rehearse`: a whole fleet on one machine, each board a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from coordinator.commands import job_files
+from coordinator.commands.coordinate import broker_url
+from runtime.exits import Exit
+
+_KINDS = ("iotcore", "mosquitto")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    job_files.add_arguments(parser)
+    parser.add_argument(
+        "--broker",
+        type=_broker,
+        default="iotcore",
+        metavar="KIND|URL",
+        help="start iotcore (the default) or mosquitto, or use the broker at a URL",
+    )
+    parser.add_argument(
+        "--agent-python",
+        type=Path,
+        default=Path(sys.executable),
+        metavar="PATH",
+        help="the python that runs the agents, of an environment without torch (default: this one)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="keep the run in a new folder in DIR (default: runs)",
+    )
+
+
+def run(args: argparse.Namespace) -> Exit:
+    """Rehearses. Raises EdgeSplitError for what keeps it from starting."""
+    from coordinator.rehearsal import Staging, rehearse
+
+    job, fleet = job_files.read(args)
+    staging = Staging(
+        files=(args.job, job_files.fleet_path(args)),
+        overrides=job_files.overrides(args),
+        broker=args.broker,
+        agent_python=args.agent_python,
+        runs=args.runs,
+    )
+    return rehearse(job, fleet, staging)
+
+
+def _broker(text: str) -> str:
+    if text not in _KINDS:
+        broker_url(text)
+    return text

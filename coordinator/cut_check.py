@@ -1,0 +1,70 @@
+"""Holding the cuts that a job and a fleet name against the cuts that the model has."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from coordinator.cutting import TracedModel, trace
+from coordinator.fleet import Fleet
+from coordinator.job import Job
+from coordinator.model import build_model
+from runtime.errors import Problem
+
+_NAMES_SHOWN = 8
+
+
+def trace_job(job: Job) -> TracedModel:
+    """Builds the job's model and finds its cuts. Raises ModelError."""
+    model = build_model(job.model.factory, job.model.args, job.training.seed, job.base)
+    dtype = torch.int64 if job.input.dtype == "int64" else torch.float32
+    return trace(model, (torch.zeros(2, *job.input.shape, dtype=dtype),))
+
+
+def cut_problems(
+    job: Job, job_path: Path, fleet: Fleet, fleet_path: Path, traced: TracedModel
+) -> list[Problem]:
+    """Returns every cut that the model does not have, or that lies above `[cuts] minimum`."""
+    depths = _depths(traced)
+    minimum = job.cuts.minimum
+    problems = []
+    if minimum is not None and minimum not in depths:
+        problems.append(_unknown(job_path, "cuts.minimum", minimum, traced))
+    least = depths.get(minimum, 0) if minimum is not None else 0
+    for key, name in _named(fleet):
+        if name not in depths:
+            problems.append(_unknown(fleet_path, key, name, traced))
+        elif depths[name] < least:
+            problems.append(_too_shallow(fleet_path, key, name, minimum, traced.cuts[least].name))
+    return problems
+
+
+def _named(fleet: Fleet) -> Iterator[tuple[str, str]]:
+    """Yields the key and the name of every cut in a fleet file."""
+    for number, device in enumerate(fleet.devices):
+        if device.cut is not None:
+            yield f"device[{number}].cut", device.cut
+        for index, one in enumerate(device.cuts):
+            yield f"device[{number}].cuts[{index}].cut", one.cut
+
+
+def _depths(traced: TracedModel) -> dict[str, int]:
+    """Returns the place of every name and alias in the order from input to output."""
+    return {
+        name: place for place, cut in enumerate(traced.cuts) for name in (cut.name, *cut.aliases)
+    }
+
+
+def _unknown(path: Path, key: str, name: str, traced: TracedModel) -> Problem:
+    near = difflib.get_close_matches(name, _depths(traced), n=3)
+    names = near or [cut.name for cut in traced.cuts[:_NAMES_SHOWN]]
+    fix = f"write {' or '.join(map(repr, names))}; `edgesplit cuts` lists them all"
+    return Problem(str(path), key, f"the model has no cut {name!r}", fix)
+
+
+def _too_shallow(path: Path, key: str, name: str, minimum: str | None, legal: str) -> Problem:
+    message = f"{name!r} lies above the job's minimum cut {minimum!r}"
+    return Problem(str(path), key, message, f"cut at {legal!r} or deeper")
