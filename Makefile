@@ -1,0 +1,48 @@
+# Everything is set up by the targets themselves; `make help` lists them.
+
+PYTHON ?= python3
+BROKER ?= iotcore
+EXAMPLE ?= examples/fashion_mnist
+
+SOURCES := $(shell find runtime device_agent coordinator firmware_profiles -name '*.py' -o -name '*.toml')
+INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-campaign check bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+demo: .stamps/operator .stamps/agent  ## train the example on four emulated boards
+	.venv/bin/edgesplit rehearse $(EXAMPLE)/job.toml --broker $(BROKER) --agent-python .venv-agent/bin/python
+
+test: .stamps/operator  ## run the tests
+	.venv/bin/python -m pytest
+
+test-campaign: .stamps/operator  ## run the tests that take minutes
+	.venv/bin/python -m pytest -m campaign --timeout 1800
+
+check: .stamps/operator  ## lint, formatting and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy runtime device_agent coordinator firmware_profiles tests $(wildcard benchmarks)
+
+bench: .stamps/operator .stamps/agent  ## measure, and write down what was measured
+	.venv/bin/python -m benchmarks
+
+clean:  ## remove what the targets made, except the runs
+	rm -rf .venv .venv-agent .stamps build *.egg-info
+
+# The operator's environment: torch, the broker for rehearsals, and the tools.
+.stamps/operator: pyproject.toml constraints.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python $(INSTALL) --editable '.[coordinator,rehearse,dev]'
+	@mkdir -p $(@D) && touch $@
+
+# What a board gets: the package as it is installed, without torch and without onnx.
+.stamps/agent: pyproject.toml constraints.txt $(SOURCES)
+	test -x .venv-agent/bin/python || $(PYTHON) -m venv .venv-agent
+	rm -rf build
+	.venv-agent/bin/python $(INSTALL) .
+	.venv-agent/bin/python $(INSTALL) --no-deps --force-reinstall .
+	@mkdir -p $(@D) && touch $@
