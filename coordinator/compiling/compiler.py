@@ -34,7 +34,7 @@ def compile_segment(
             a gradient.
     """
     captured = capture(module, example_inputs)
-    feeds = GraphInputs.of(captured, example_inputs)
+    feeds = GraphInputs.of(captured.state, example_inputs, captured.masks)
     forward = ForwardGraph(captured, feeds, codec)
     backward = BackwardGraph(captured, feeds, forward)
     inference = InferenceGraph(module, example_inputs, feeds)

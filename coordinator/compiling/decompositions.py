@@ -15,6 +15,9 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = get_decompositions(
     [
         aten.native_group_norm,
         aten.native_group_norm_backward,
+        aten.pixel_shuffle,
+        aten.pixel_unshuffle,
+        aten.std.correction,
     ]
 )
 

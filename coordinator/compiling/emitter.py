@@ -14,6 +14,8 @@ from onnx import helper, numpy_helper
 
 from runtime.program import IR_VERSION, OPSET, TensorSpec
 
+_WITH_OPTIONAL_OUTPUTS = ("MaxPool", "LayerNormalization")
+
 Result = str | tuple[str | None, ...]
 
 DTYPES = {
@@ -200,10 +202,10 @@ class Emitter:
 
 
 def _without_unwanted(node: onnx.NodeProto, wanted: set[str]) -> onnx.NodeProto:
-    """Drops trailing outputs that nobody reads; some kernels are far cheaper without them."""
+    """Drops optional outputs that nobody reads: a pool is far cheaper without its indices."""
     kept = onnx.NodeProto()
     kept.CopyFrom(node)
-    while kept.output[-1] not in wanted:
+    while node.op_type in _WITH_OPTIONAL_OUTPUTS and kept.output[-1] not in wanted:
         del kept.output[-1]
     return kept
 

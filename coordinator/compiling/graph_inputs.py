@@ -9,10 +9,10 @@ import torch
 from attrs import frozen
 from numpy.typing import NDArray
 
-from coordinator.compiling.capture import Captured
 from coordinator.compiling.emitter import DTYPES, Emitter, Tensor
+from coordinator.compiling.module_state import ModuleState
 from runtime.errors import ModelError
-from runtime.program import Source
+from runtime.program import MaskSpec, Source
 
 
 @frozen
@@ -26,15 +26,19 @@ class GraphInputs:
     masks: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, captured: Captured, inputs: Sequence[torch.Tensor]) -> GraphInputs:
+    def of(
+        cls,
+        state: ModuleState,
+        inputs: Sequence[torch.Tensor],
+        masks: Sequence[MaskSpec] = (),
+    ) -> GraphInputs:
         """Names the state by its keys, the inputs `%input0`..., the masks by their layer."""
-        state = captured.state
         return cls(
             parameters=tuple(_tensor(k, v) for k, v in state.parameters.items()),
             buffers=tuple(_tensor(k, v) for k, v in state.buffers.items()),
             constants=tuple(t.detach().numpy() for t in state.constants.values()),
             inputs=tuple(_tensor(f"%input{i}", value) for i, value in enumerate(inputs)),
-            masks=tuple(Tensor(spec.name, spec.shape, "bool") for spec in captured.masks),
+            masks=tuple(Tensor(spec.name, spec.shape, "bool") for spec in masks),
         )
 
     @property

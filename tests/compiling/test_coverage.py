@@ -20,6 +20,7 @@ from tests.compiling.agreement import (
     worst_relative_error,
     worst_relative_norm,
 )
+from tests.compiling.operators import OPERATORS
 from tests.compiling.segments import CASES, SegmentCase
 
 
@@ -34,7 +35,7 @@ class Compiled:
         self.cut_gradient = torch.randn(self.program.manifest.smashed.shape)
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+@pytest.fixture(scope="module", params=CASES + OPERATORS, ids=lambda case: case.name)
 def compiled(request: pytest.FixtureRequest) -> Compiled:
     return Compiled(request.param)
 

@@ -31,6 +31,11 @@ def threshold_backward(g: Emitter, _: Tensor, dy: Tensor, x: Tensor, threshold: 
     return g.op("Mul", dy, _positive(g, shifted))
 
 
+@lowers("threshold.default")
+def threshold(g: Emitter, _: Tensor, x: Tensor, bound: float, value: float) -> Result:
+    return g.op("Where", g.op("Greater", x, g.scalar(bound)), x, g.scalar(value))
+
+
 @lowers("hardtanh.default")
 def hardtanh(g: Emitter, _: Tensor, x: Tensor, low: float, high: float) -> Result:
     return g.op("Clip", x, g.scalar(low), g.scalar(high))
@@ -140,6 +145,11 @@ def elu(g: Emitter, _: Tensor, x: Tensor, alpha: float, scale: float, input_scal
     low = g.op("Min", g.op("Mul", x, g.scalar(input_scale)), g.scalar(0.0))
     tail = g.op("Mul", g.op("Sub", g.op("Exp", low), g.scalar(1.0)), g.scalar(alpha * scale))
     return g.op("Add", g.op("Mul", g.op("Relu", x), g.scalar(scale)), tail)
+
+
+@lowers("celu.default")
+def celu(g: Emitter, out: Tensor, x: Tensor, alpha: float) -> Result:
+    return elu(g, out, x, alpha, 1.0, 1.0 / alpha)
 
 
 @lowers("elu_backward.default")

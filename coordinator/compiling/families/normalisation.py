@@ -81,7 +81,8 @@ def batch_norm(
 ) -> Result:
     if not training:
         normal = _frozen(g, x, weight, bias, running_mean, running_variance, eps)
-        return normal, None, None, running_mean.name, running_variance.name
+        nothing = _or_fill(g, None, 0, 0.0)
+        return normal, nothing, nothing, running_mean.name, running_variance.name
     scratch = (g.op("Neg", running_mean), g.op("Neg", running_variance))
     normal, mean, variance = _batch_statistics(g, x, weight, bias, scratch, eps)
     unbiased = _count(x) / max(_count(x) - 1, 1)
@@ -126,7 +127,8 @@ def batch_norm_frozen(
     momentum: float,
     eps: float,
 ) -> Result:
-    return _frozen(g, x, weight, bias, running_mean, running_variance, eps), None, None
+    nothing = _or_fill(g, None, 0, 0.0)
+    return _frozen(g, x, weight, bias, running_mean, running_variance, eps), nothing, nothing
 
 
 def _frozen(

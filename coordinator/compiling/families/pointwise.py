@@ -73,6 +73,7 @@ for _name, _kind in {
     "reciprocal": "Reciprocal",
     "round": "Round",
     "sigmoid": "Sigmoid",
+    "sgn": "Sign",
     "sign": "Sign",
     "sin": "Sin",
     "sqrt": "Sqrt",
@@ -88,6 +89,17 @@ for _name, _kind in {
     "lt": "Less",
 }.items():
     lowers(f"{_name}.Tensor", f"{_name}.Scalar")(_comparison(_kind))
+
+
+def _logical(kind: str) -> Lowering:
+    def lowering(g: Emitter, _: Tensor, x: Tensor, y: Tensor) -> Result:
+        return g.op(kind, g.cast(x, "bool"), g.cast(y, "bool"))
+
+    return lowering
+
+
+lowers("logical_and.default")(_logical("And"))
+lowers("logical_or.default")(_logical("Or"))
 
 
 @lowers("logical_not.default", "bitwise_not.default")

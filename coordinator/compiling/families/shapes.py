@@ -71,6 +71,12 @@ def expand(g: Emitter, out: Tensor, x: Tensor, *_: object) -> Result:
     return g.op("Expand", x, g.ints(out.shape))
 
 
+@lowers("repeat.default")
+def repeat(g: Emitter, out: Tensor, x: Tensor, repeats: list[int]) -> Result:
+    wide = g.reshape(x, [1] * (len(repeats) - x.rank) + list(x.shape))
+    return g.op("Tile", wide, g.ints(repeats))
+
+
 @lowers("cat.default")
 def cat(g: Emitter, out: Tensor, parts: Sequence[Tensor], axis: int) -> Result:
     full = [g.cast(part, out.dtype) for part in parts if part.shape != (0,)]
@@ -117,12 +123,23 @@ def unbind(g: Emitter, out: tuple[Tensor, ...], x: Tensor, axis: int) -> Result:
 def slice_backward(
     g: Emitter, out: Tensor, dy: Tensor, _: list[int], axis: int, start: int, end: int, step: int
 ) -> Result:
-    if step != 1:
-        raise LoweringError("aten.slice_backward", "with a step")
     axis %= out.rank
     length = out.shape[axis]
     start = max(start + length, 0) if start < 0 else min(start, length)
-    return _padded(g, dy, axis, start, length - start - dy.shape[axis])
+    spread = _spread(g, dy, axis, step)
+    return _padded(g, spread, axis, start, length - start - spread.shape[axis])
+
+
+def _spread(g: Emitter, x: Tensor, axis: int, step: int) -> Tensor:
+    """Puts `step - 1` zeros between neighbours along an axis."""
+    if step == 1:
+        return x
+    count = x.shape[axis]
+    apart = (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])
+    padded = _padded(g, Tensor(g.reshape(x, apart), apart, x.dtype), axis + 1, 0, step - 1)
+    shape = (*x.shape[:axis], (count - 1) * step + 1, *x.shape[axis + 1 :])
+    joined = g.reshape(padded, (*x.shape[:axis], count * step, *x.shape[axis + 1 :]))
+    return Tensor(g.slice(joined, [axis], [0], [shape[axis]], [1]), shape, x.dtype)
 
 
 @lowers("select_backward.default")
