@@ -183,7 +183,7 @@ def megabytes(size_bytes: int) -> str:
 
 def duration(seconds: float) -> str:
     """Returns a time as people say it: 12.3 s, 4 min 05 s, 2 h 03 min."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
