@@ -1,6 +1,6 @@
 """The coordinator's protocol as a pure function: `(state, event, now) -> (state, effects)`.
 
-    gathering -> training -> closing -> training -> ... -> finished
+    gathering -> opening -> training -> closing -> opening -> ... -> finished
 
 A round is trained by every device of the plan, each in attempts of its own; it closes when all
 have returned. Plans are on record before anything follows from them, so that a restarted
@@ -22,6 +22,7 @@ from coordinator.tasks import (
     CloseRound,
     Collect,
     FetchProgram,
+    OpenRound,
     Prepare,
     Prepared,
     Served,
@@ -64,7 +65,7 @@ ANNOUNCE_EVERY_S = 10.0
 FAILURES_ALLOWED = 5
 """Attempts of one device at one round that may fail before the run is given up."""
 
-Stage = Literal["gathering", "training", "closing", "finished"]
+Stage = Literal["gathering", "opening", "training", "closing", "finished"]
 
 
 @frozen
@@ -187,7 +188,7 @@ def _continue(
     if state.stage == "gathering":
         present = {peer for peer, birth in state.peers.items() if birth.status == "online"}
         if present >= set(state.devices):
-            begun, more = _begin_round(state, now)
+            begun, more = _open_round(state, now)
             return begun, effects + more
         return state, effects
     duty = state.duties.get(device)
@@ -200,11 +201,17 @@ def _continue(
 # --- the round ------------------------------------------------------------------------------
 
 
-def _begin_round(state: CoordinatorState, now: float) -> Outcome:
+def _open_round(state: CoordinatorState, now: float) -> Outcome:
     logged = state.logged.get(state.round)
     plan = logged or state.planner.plan(state.round)
     effects: list[MachineEffect] = [] if logged else [Record("plans", attrs.asdict(plan))]
-    state = attrs.evolve(state, stage="training", round_began_at_s=now, duties={})
+    opening = attrs.evolve(state, stage="opening", round_began_at_s=now, duties={})
+    return opening, [*effects, Submit(OpenRound(plan))]
+
+
+def _begin_round(state: CoordinatorState, plan: Plan) -> Outcome:
+    effects: list[MachineEffect] = []
+    state = attrs.evolve(state, stage="training")
     for assignment in plan.assignments:
         effects.append(Weigh(assignment.device, assignment.weight))
         duty = Duty(assignment, AttemptKey(state.round, 1))
@@ -250,6 +257,8 @@ def _received(state: CoordinatorState, peer: DeviceId, letter: Letter, traffic: 
 
 def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Outcome:
     match task, result:
+        case OpenRound(plan), _:
+            return _begin_round(state, plan)
         case FetchProgram(device, digest), bytes():
             return state, [Send(device, ProgramDelivery(digest, result))]
         case Prepare(assignment, attempt), Prepared():
@@ -309,8 +318,8 @@ def _closed(state: CoordinatorState, closed: Closed, now: float) -> Outcome:
     effects: list[MachineEffect] = [Record("rounds", _round_entry(state, closed, now))]
     state = attrs.evolve(state, positions=_positions_after(state))
     if state.round < state.recipe.rounds:
-        state = attrs.evolve(state, round=state.round + 1, stage="gathering", duties={})
-        begun, more = _begin_round(state, now)
+        state = attrs.evolve(state, round=state.round + 1)
+        begun, more = _open_round(state, now)
         return begun, effects + more
     finished = attrs.evolve(state, stage="finished")
     return finished, [*effects, Announce(finished.presence), Halt(Exit.OK, "the job is done")]

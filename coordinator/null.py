@@ -12,6 +12,7 @@ from coordinator.tasks import (
     CloseRound,
     Collect,
     FetchProgram,
+    OpenRound,
     Prepare,
     Prepared,
     Served,
@@ -46,6 +47,8 @@ class NullExecutor:
 
     def run(self, task: Any) -> Any:
         match task:
+            case OpenRound():
+                return None
             case Prepare(assignment):
                 chain = self._disk[max(self._disk)].chain
                 self._replicas[assignment.device] = chain

@@ -54,8 +54,9 @@ def run_coordinator(
     state = _first_state(job, fleet, record, checkpoint)
     clock = WallClock()
     ending = Ending(clock)
+    party = Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(CourierLimits()))
     host = Host(
-        Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(CourierLimits())),
+        party,
         transport=MqttTransport(
             broker,
             f"edgesplit-{fleet.name}-{COORDINATOR}-{state.incarnation}",
@@ -72,7 +73,8 @@ def run_coordinator(
     host.start(wire.encode_json(CoordinatorPresence(state.incarnation, "lost", record.run)))
     clock.run()
     _log.info("ended: %s", ending.halt.reason)
-    record.append("events", {"event": "ended", "reason": ending.halt.reason})
+    entry = {"event": "ended", "reason": ending.halt.reason, "dropped": party.counts()}
+    record.append("events", entry)
     if ending.halt.code is Exit.OK and _is_complete(job, record):
         save_final_model(executor, job, record)
     return ending.halt.code

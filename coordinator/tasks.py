@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from coordinator.plan import Assignment
+from coordinator.plan import Assignment, Plan
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, Tensors
 
 COMMON_LANE = ""
+
+
+@frozen
+class OpenRound:
+    """Compile what the round's plan needs. Result: None.
+
+    Runs before any step of the round: tracing changes global switches of torch.
+    """
+
+    plan: Plan
+    lane: str = COMMON_LANE
 
 
 @frozen
@@ -101,4 +112,4 @@ class Closed:
     weights_sha256: str
 
 
-CoordinatorTask = Prepare | FetchProgram | ServeStep | Collect | CloseRound
+CoordinatorTask = OpenRound | Prepare | FetchProgram | ServeStep | Collect | CloseRound

@@ -24,6 +24,7 @@ from coordinator.tasks import (
     CloseRound,
     Collect,
     FetchProgram,
+    OpenRound,
     Prepare,
     Prepared,
     Served,
@@ -93,6 +94,10 @@ class CoordinatorExecutor:
 
     def run(self, task: Any) -> Any:
         match task:
+            case OpenRound(plan):
+                for assignment in plan.assignments:
+                    self._program(assignment)
+                return None
             case Prepare(assignment):
                 return self._prepare(assignment)
             case FetchProgram(_, digest):

@@ -22,7 +22,8 @@ def export_model(model: nn.Module, inputs: Sequence[torch.Tensor]) -> bytes:
     state = ModuleState.of(prepared(model))
     graph = InferenceGraph(model, inputs, GraphInputs.of(state, inputs)).model()
     _bake(graph, state)
-    return graph.SerializeToString()
+    serialised: bytes = graph.SerializeToString()
+    return serialised
 
 
 def _bake(model: ModelProto, state: ModuleState) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -13,10 +15,10 @@ from coordinator.zoo.resnet import resnet18
 from coordinator.zoo.small_cnn import small_cnn
 from coordinator.zoo.vit import vit
 
-MODELS = {
+MODELS: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...]]] = {
     "small_cnn": (small_cnn, (1, 28, 28)),
     "resnet18": (resnet18, (1, 32, 32)),
-    "vit": (vit, (1, 28, 28)),
+    "vit": (vit, (1, 32, 32)),
 }
 
 
@@ -24,7 +26,7 @@ MODELS = {
 def test_the_exported_model_predicts_what_torch_predicts(name: str) -> None:
     factory, shape = MODELS[name]
     torch.manual_seed(0)
-    model: nn.Module = factory(in_channels=1)
+    model = factory(in_channels=1)
     with torch.no_grad():
         model.train()(torch.rand(8, *shape))  # running statistics other than the first ones
         x = torch.rand(2, *shape)
