@@ -33,7 +33,8 @@ class Staging:
     """What to rehearse with.
 
     `files` are the job and the fleet file, `overrides` options that the coordinator takes beside
-    them; `broker` is "iotcore", "mosquitto" or a URL; `agent_python` runs the agents.
+    them; `broker` is "iotcore", "mosquitto" or a URL; `agent_python` runs the agents. The run is
+    kept in a new folder in `runs`, unless it goes on with the one in `resume`.
     """
 
     files: tuple[Path, Path]
@@ -41,6 +42,13 @@ class Staging:
     broker: str
     agent_python: Path
     runs: Path
+    resume: Path | None = None
+
+    def folder(self, job: Job) -> Path:
+        """Returns the folder of the run, made if it is new. Raises StorageError."""
+        if self.resume is not None:
+            return RunRecord.reopen(self.resume).folder
+        return RunRecord.create(self.runs, job.name).folder.resolve()
 
 
 def rehearse(job: Job, fleet: Fleet, staging: Staging) -> Exit:
@@ -51,7 +59,7 @@ def rehearse(job: Job, fleet: Fleet, staging: Staging) -> Exit:
     starting, KeyboardInterrupt when it is asked to stop.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = RunRecord.create(staging.runs, job.name).folder.resolve()
+    folder = staging.folder(job)
     sources = deal(fleet, folder / "data")
     with _broker(staging.broker, folder / "broker") as broker, Crew() as crew:
         coordinator = _start_coordinator(crew, job, staging, folder, broker)
@@ -69,7 +77,8 @@ def rehearse(job: Job, fleet: Fleet, staging: Staging) -> Exit:
         deserters = crew.wait_for(coordinator)
     for child in deserters:
         sys.stderr.write(_obituary(child) + "\n")
-    sys.stdout.write(f"the run is {staging.runs / 'latest'}\n")
+    if staging.resume is None:
+        sys.stdout.write(f"the run is {staging.runs / 'latest'}\n")
     return Exit.CHILD if deserters else _verdict(coordinator)
 
 
@@ -95,7 +104,8 @@ def _start_coordinator(crew: Crew, job: Job, staging: Staging, folder: Path, bro
     job_path, fleet_path = staging.files
     # -P: the folder we stand in must not hide an installed package.
     command = [sys.executable, "-P", "-m", "coordinator.main", "coordinator", str(job_path)]
-    command += ["--fleet", str(fleet_path), "--broker", broker, "--run-dir", str(folder)]
+    command += ["--fleet", str(fleet_path), "--broker", broker]
+    command += ["--resume" if staging.resume else "--run-dir", str(folder)]
     command += ["--exit-with-parent", *staging.overrides]
     return crew.start("coordinator", command, log=None, threads=job.server.threads_per_worker)
 

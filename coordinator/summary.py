@@ -177,8 +177,9 @@ def codecs(part: Mapping[str, Any]) -> str:
 
 
 def megabytes(size_bytes: int) -> str:
-    """Returns a size in 1e6 bytes, to a tenth."""
-    return f"{size_bytes / 1e6:,.1f}"
+    """Returns a size in 1e6 bytes: to a tenth, below one to a thousandth."""
+    size = size_bytes / 1e6
+    return f"{size:,.1f}" if size >= 1 else f"{size:.3f}"
 
 
 def duration(seconds: float) -> str:

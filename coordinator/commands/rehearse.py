@@ -29,13 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="the python that runs the agents, of an environment without torch (default: this one)",
     )
-    parser.add_argument(
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
         "--runs",
         type=Path,
         default=Path("runs"),
         metavar="DIR",
         help="keep the run in a new folder in DIR (default: runs)",
     )
+    place.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
 
 
 def run(args: argparse.Namespace) -> Exit:
@@ -49,6 +51,7 @@ def run(args: argparse.Namespace) -> Exit:
         broker=args.broker,
         agent_python=args.agent_python,
         runs=args.runs,
+        resume=args.resume,
     )
     return rehearse(job, fleet, staging)
 

@@ -1,0 +1,162 @@
+"""Rehearsals with real processes, and what is left of them afterwards: nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from coordinator.run_record import read_lines
+from runtime.exits import Exit
+from tests.commands.jobs import write_job
+
+PATIENCE_S = 40.0
+
+
+class Rehearsal:
+    """`edgesplit rehearse` in a process of its own, with everything below one folder."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        command = [sys.executable, "-m", "coordinator.main", "rehearse", str(write_job(folder))]
+        place = () if "--resume" in options else ("--runs", str(folder / "runs"))
+        with (folder / "output").open("wb") as output:
+            self.process = subprocess.Popen(
+                [*command, *place, *options],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def latest(self) -> Path:
+        return self.folder / "runs" / "latest"
+
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
+
+    def family(self) -> list[psutil.Process]:
+        """Every process whose command line names our folder: all that was ever started."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "status"]):
+            named = any(str(self.folder) in word for word in process.info["cmdline"] or ())
+            if named and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+    def agent(self, device: str) -> psutil.Process:
+        (found,) = [
+            process
+            for process in self.family()
+            if any(word.endswith(f"{device}/agent.toml") for word in process.cmdline())
+        ]
+        return found
+
+    def wait(self) -> int:
+        return self.process.wait(PATIENCE_S)
+
+    def wait_for_a_round(self) -> None:
+        rounds = self.latest / "rounds.jsonl"
+        self.wait_until(lambda: rounds.exists() and rounds.stat().st_size > 0)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline_s, self.output()
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Rehearsal]]:
+    """Starts a rehearsal; whatever a failing test leaves is killed."""
+    started = []
+
+    def begin(*options: str) -> Rehearsal:
+        started.append(Rehearsal(tmp_path, *options))
+        return started[-1]
+
+    yield begin
+    for rehearsal in started:
+        for process in rehearsal.family():
+            process.kill()
+        rehearsal.process.wait()
+
+
+def test_a_rehearsal_trains_and_leaves_nobody(start: Callable[..., Rehearsal]) -> None:
+    rehearsal = start("--seed", "3")
+    assert rehearsal.wait() == Exit.OK, rehearsal.output()
+    assert rehearsal.family() == []
+    latest = rehearsal.latest
+    summary = json.loads((latest / "summary.json").read_text())
+    assert (summary["rounds"], summary["samples"]) == (2, 32)
+    assert summary["devices"]["right"]["cuts"] == ["front", "middle"]
+    assert min(one["up_bytes"] for one in summary["devices"].values()) > 0
+    assert (latest / "training.png").stat().st_size > 10_000
+    assert summary["final_weights_sha256"] in rehearsal.output()
+    files = [latest / "broker" / "password", *latest.glob("agents/*/agent.toml")]
+    assert len(files) == 3
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_nobody_outlives_a_rehearsal_that_is_killed(start: Callable[..., Rehearsal]) -> None:
+    rehearsal = start("--rounds", "100000")
+    rehearsal.wait_for_a_round()
+    assert len(rehearsal.family()) == 5  # it, its coordinator, two agents and the broker
+    rehearsal.process.kill()
+    rehearsal.process.wait()
+    rehearsal.wait_until(lambda: not rehearsal.family())
+
+
+def test_a_rehearsal_that_is_asked_to_stop_can_be_resumed(
+    start: Callable[..., Rehearsal],
+) -> None:
+    stopped = start("--rounds", "100000")
+    stopped.wait_for_a_round()
+    stopped.process.terminate()
+    assert stopped.wait() == Exit.INTERRUPTED
+    assert stopped.family() == []
+    assert "Traceback" not in stopped.output()
+    assert f"--resume {stopped.latest.resolve()}" in stopped.output()
+    done = len(read_lines(stopped.latest / "rounds.jsonl"))
+
+    resumed = start("--rounds", str(done + 1), "--resume", str(stopped.latest))
+    assert resumed.wait() == Exit.OK, resumed.output()
+    rounds = read_lines(resumed.latest / "rounds.jsonl")
+    assert [one["round"] for one in rounds] == list(range(1, done + 2))
+    assert [one["writer"] for one in rounds] == [1] * done + [2]
+
+
+def test_an_agent_that_dies_ends_the_rehearsal(start: Callable[..., Rehearsal]) -> None:
+    rehearsal = start("--rounds", "100000")
+    rehearsal.wait_for_a_round()
+    rehearsal.agent("left").kill()
+    assert rehearsal.wait() == Exit.CHILD
+    assert rehearsal.family() == []
+    assert "agent left ended too soon, with signal SIGKILL" in rehearsal.output()
+
+
+def test_agents_that_cannot_start_show_their_log(
+    start: Callable[..., Rehearsal], tmp_path: Path
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho this board is broken; exit 12\n")
+    broken.chmod(0o755)
+    rehearsal = start("--agent-python", str(broken))
+    assert rehearsal.wait() == Exit.CHILD
+    assert rehearsal.family() == []
+    assert f"exit code 12 ({Exit.DATA.sentence})" in rehearsal.output()
+    assert "this board is broken" in rehearsal.output()
+
+
+def test_a_missing_python_is_told(start: Callable[..., Rehearsal]) -> None:
+    rehearsal = start("--agent-python", os.devnull)
+    assert rehearsal.wait() == Exit.STORAGE
+    assert rehearsal.family() == []
+    assert f"{os.devnull} cannot be run" in rehearsal.output()
+    assert "Traceback" not in rehearsal.output()
