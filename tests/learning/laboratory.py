@@ -15,9 +15,11 @@ from coordinator.training import CoordinatorExecutor
 from device_agent.program_cache import ProgramCache
 from device_agent.training import DeviceExecutor
 from runtime.dataset import Augmentation, Dataset
+from runtime.exits import Exit
 from runtime.ids import DeviceId
 from runtime.presence import Limits
 from runtime.transport.memory import Weather
+from tests.learning.trajectory import Trajectory
 from tests.world import World
 
 CutAt = Callable[[DeviceId, int], str]
@@ -80,3 +82,50 @@ def learning_world(
     sizes = dict(batches or {name: job.training.batch for name in names})
     planner = FixedPlanner(sizes, job.codec.up, job.codec.down, cuts)
     return World(names, job.recipe, planner, laboratory, weather=weather, seed=seed)
+
+
+@define
+class ProductRun:
+    """A finished run of the product: its world, and what it learnt."""
+
+    world: World
+    laboratory: LearningLaboratory
+
+    @classmethod
+    def of(cls, world: World, laboratory: LearningLaboratory) -> ProductRun:
+        """Runs a world that has been started. Fails unless the job is done."""
+        halt = world.run()
+        assert halt.code is Exit.OK, halt.reason
+        return cls(world, laboratory)
+
+    @property
+    def rounds(self) -> list[dict[str, Any]]:
+        """The record's entry of every round."""
+        return self.world.records.streams["rounds"]
+
+    @property
+    def weights_sha256(self) -> str:
+        digest: str = self.rounds[-1]["weights_sha256"]
+        return digest
+
+    @property
+    def executor(self) -> CoordinatorExecutor:
+        """The last coordinator's."""
+        assert self.laboratory.executor is not None
+        return self.laboratory.executor
+
+    def trajectory(self) -> Trajectory:
+        losses = [entry["train_loss"] for entry in self.rounds]
+        parameters = {key for key, _ in self.executor.model.named_parameters()}
+        return Trajectory.of(losses, self.executor.state, parameters)
+
+
+def train(
+    job: Job, shards: Mapping[DeviceId, Dataset], cuts: CutAt, folder: Path, **options: Any
+) -> ProductRun:
+    """Trains `job` from beginning to end in a world of its own."""
+    some = next(iter(shards.values())).fit(job.input.shape, job.input.dtype, job.input.classes)
+    laboratory = LearningLaboratory(job, shards, some, folder)
+    world = learning_world(laboratory, cuts, **options)
+    world.start_all()
+    return ProductRun.of(world, laboratory)
