@@ -88,7 +88,8 @@ def _run_backward(
     program: SegmentProgram, captured: Captured, x: Tensor, handed: list[Tensor], dy: Tensor
 ) -> Arrays:
     # Compilation is deterministic, so that these names are those of the program.
-    graph = ForwardGraph(captured, GraphInputs.of(captured, [x]), program.manifest.codec)
+    feeds = GraphInputs.of(captured.state, [x], captured.masks)
+    graph = ForwardGraph(captured, feeds, program.manifest.codec)
     named = zip((tensor.name for tensor in graph.handed), handed, strict=True)
     values = {name: tensor.numpy() for name, tensor in named}
     values.update(_whole_indices(captured, graph, handed))
