@@ -86,17 +86,16 @@ def learning_world(
 
 @define
 class ProductRun:
-    """A finished run of the product: its world, and what it learnt."""
+    """A run of the product in a world of its own, and what it learnt."""
 
     world: World
     laboratory: LearningLaboratory
 
-    @classmethod
-    def of(cls, world: World, laboratory: LearningLaboratory) -> ProductRun:
+    def finish(self) -> ProductRun:
         """Runs a world that has been started. Fails unless the job is done."""
-        halt = world.run()
+        halt = self.world.run()
         assert halt.code is Exit.OK, halt.reason
-        return cls(world, laboratory)
+        return self
 
     @property
     def rounds(self) -> list[dict[str, Any]]:
@@ -120,12 +119,25 @@ class ProductRun:
         return Trajectory.of(losses, self.executor.state, parameters)
 
 
+def prepare(
+    job: Job,
+    shards: Mapping[DeviceId, Dataset],
+    cuts: CutAt,
+    folder: Path,
+    *,
+    augmentations: tuple[Augmentation, ...] = (),
+    **options: Any,
+) -> ProductRun:
+    """Returns a run whose parties have not been started; `options` are learning_world's."""
+    some = next(iter(shards.values())).fit(job.input.shape, job.input.dtype, job.input.classes)
+    laboratory = LearningLaboratory(job, shards, some, folder, augmentations)
+    return ProductRun(learning_world(laboratory, cuts, **options), laboratory)
+
+
 def train(
     job: Job, shards: Mapping[DeviceId, Dataset], cuts: CutAt, folder: Path, **options: Any
 ) -> ProductRun:
-    """Trains `job` from beginning to end in a world of its own."""
-    some = next(iter(shards.values())).fit(job.input.shape, job.input.dtype, job.input.classes)
-    laboratory = LearningLaboratory(job, shards, some, folder)
-    world = learning_world(laboratory, cuts, **options)
-    world.start_all()
-    return ProductRun.of(world, laboratory)
+    """Trains `job` from beginning to end; `options` are those of `prepare`."""
+    run = prepare(job, shards, cuts, folder, **options)
+    run.world.start_all()
+    return run.finish()

@@ -124,7 +124,7 @@ def optimiser_for(spec: OptimiserSpec, model: nn.Module) -> torch.optim.Optimize
         return torch.optim.SGD(
             parameters, spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay
         )
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.name]
+    kind: type[torch.optim.Adam] = torch.optim.Adam if spec.name == "adam" else torch.optim.AdamW
     return kind(
         parameters,
         spec.lr,
