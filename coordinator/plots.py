@@ -21,6 +21,10 @@ _LOSS = "#d55e00"
 _DEVICES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999", "#333333")
 """The palette of Okabe and Ito, which people with colour blindness can tell apart."""
 
+_SENT: dict[str, Any] = {"lw": 1.5}
+_RECEIVED: dict[str, Any] = {"lw": 5.0, "alpha": 0.3, "solid_capstyle": "butt", "zorder": 1.9}
+"""Often as much is received as sent: both must be seen where they coincide."""
+
 
 def plot_training(rounds: Sequence[Entry], path: Path, title: str) -> None:
     """Writes a PNG: accuracy and loss by round, accuracy by time, bytes by time and device.
@@ -78,10 +82,10 @@ def _draw_bytes(axes: Any, rounds: Sequence[Entry], times_s: Sequence[float]) ->
             _megabytes(rounds, members, "up_bytes"),
             _megabytes(rounds, members, "down_bytes"),
         )
-        axes.plot(times, up, color=color, lw=1.8, label=label)
-        axes.plot(times, down, color=color, lw=1.2, ls=":")
-    axes.plot([], [], color=_INK, lw=1.8, label="sent by the board")
-    axes.plot([], [], color=_INK, lw=1.2, ls=":", label="received")
+        axes.plot(times, up, color=color, **_SENT, label=label)
+        axes.plot(times, down, color=color, **_RECEIVED)
+    axes.plot([], [], color=_INK, **_SENT, label="sent by the board")
+    axes.plot([], [], color=_INK, **_RECEIVED, label="received")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, labelcolor=_INK, fontsize=8)

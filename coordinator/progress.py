@@ -91,9 +91,12 @@ class Progress:
         return attrs.evolve(self, rows=rows)
 
     def _closed(self, entry: Entry) -> Progress:
+        rows = {device: row.after(entry) for device, row in self.rows.items()}
+        if entry["round"] >= self.rounds:
+            rows = {device: attrs.evolve(row, state="done") for device, row in rows.items()}
         return attrs.evolve(
             self,
-            rows={device: row.after(entry) for device, row in self.rows.items()},
+            rows=rows,
             done=entry["round"],
             accuracy=entry["accuracy"],
             loss=entry["loss"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -16,6 +17,8 @@ from runtime.atomic_file import write_atomically
 from runtime.errors import StorageError
 
 Summary = dict[str, Any]
+
+_COLUMNS = 100
 
 
 def summarise(
@@ -76,7 +79,8 @@ def in_words(summary: Summary) -> str:
     head = [_progress(summary), _quality(summary), _cost(summary), _trouble(summary)]
     if not summary["rounds"]:
         return head[0]
-    lines = [" ".join(filter(None, head)), "", text_table(_HEADINGS, _rows(summary), left=3)]
+    told = textwrap.fill(" ".join(filter(None, head)), _COLUMNS, break_on_hyphens=False)
+    lines = [told, "", text_table(_HEADINGS, _rows(summary), left=3)]
     return "\n".join([*lines, "", f"weights {summary['final_weights_sha256']}"])
 
 

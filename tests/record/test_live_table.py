@@ -85,7 +85,8 @@ def test_a_device_that_returns_is_training_again() -> None:
         ("events", {"event": "lost", "device": "a"}),
         ("events", {"event": "online", "device": "a"}),
         ("events", {"event": "online", "device": "stranger"}),
+        ("rounds", closed(4, {"a": part()})),
     ):
         progress = progress.after(stream, entry)
         states.append(progress.rows["a"].state)
-    assert states == ["awaited", "online", "training", "lost", "training", "training"]
+    assert states == ["awaited", "online", "training", "lost", "training", "training", "done"]

@@ -82,7 +82,7 @@ def test_the_figures_of_a_run() -> None:
 
 def test_words_name_what_happened() -> None:
     rounds = [closed(1, {"pi-zero": part(12_340_000, 5_000_000, attempt=2)}, writer=1)]
-    text = in_words(summary_of(rounds))
+    text = " ".join(in_words(summary_of(rounds)).split())
     assert "stopped after round 1 of 3" in text
     assert "accuracy 51.00%" in text
     assert "sent 12.3 MB, received 5.0 MB" in text
