@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from coordinator.plan import Assignment
 from runtime.ids import DeviceId
@@ -30,9 +30,9 @@ class Duty:
     micro_batch: int = 0
     losses: tuple[float, ...] = ()
     failures: int = 0
-    report: DeviceReport = DeviceReport()
+    report: DeviceReport = field(factory=DeviceReport)
     samples: int = 0
-    traffic: Traffic = Traffic()
+    traffic: Traffic = field(factory=Traffic)
     returned_at_s: float = 0.0
 
     @property

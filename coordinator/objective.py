@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coordinator.job import CROSS_ENTROPY, Job
-from coordinator.model import load_factory
 from runtime.dataset import Dataset
+from runtime.entry_point import load_function
 from runtime.errors import ModelError
 
 Objective = Callable[[Tensor, Tensor], Tensor]
@@ -23,7 +23,7 @@ def build_objective(job: Job) -> Objective:
     """Returns the job's loss: the built-in one, or what the user's factory returns."""
     if job.loss.factory == CROSS_ENTROPY:
         return cross_entropy
-    made = load_factory(job.loss.factory, job.base)()
+    made = load_function(job.loss.factory, job.base, ModelError)()
     if not callable(made):
         raise ModelError(f"{job.loss.factory} returned a {type(made).__name__}, not a function")
     objective: Objective = made

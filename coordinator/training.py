@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from coordinator.checkpoint import Checkpoint, LayerState, weights_of, weights_sha256
-from coordinator.compiling.compiler import compile_segment
 from coordinator.cutting import TracedModel, trace
+from coordinator.device_programs import DevicePrograms
 from coordinator.job import Job
 from coordinator.model import build_model
 from coordinator.objective import build_objective, evaluate
@@ -37,13 +37,11 @@ from runtime.errors import ProgramError, WireError
 from runtime.ids import DeviceId
 from runtime.letters import Tensors
 from runtime.optimisers import Optimiser
-from runtime.program import SegmentProgram
 from runtime.randomness import generator
 from runtime.tensors import pack_all, unpack, unpack_all
 
 Array = NDArray[Any]
 SMASHED, LABELS, GRADIENT = "smashed", "labels", "gradient"
-_Key = tuple[str, int, str]
 
 
 class CoordinatorExecutor:
@@ -65,7 +63,7 @@ class CoordinatorExecutor:
         self.traced: TracedModel = trace(self._model, (self._example(2),))
         self._state: LayerState = self._first_state()
         self._building = threading.Lock()
-        self._programs: dict[_Key, SegmentProgram] = {}
+        self._programs = DevicePrograms(self.traced, self._example)
         self._replicas: dict[DeviceId, tuple[str, Replica]] = {}
         self._device_keys: dict[str, frozenset[str]] = {}
         self._assignments: dict[DeviceId, Assignment] = {}
@@ -96,12 +94,12 @@ class CoordinatorExecutor:
         match task:
             case OpenRound(plan):
                 for assignment in plan.assignments:
-                    self._program(assignment)
+                    self._programs.of(assignment)
                 return None
             case Prepare(assignment):
                 return self._prepare(assignment)
             case FetchProgram(_, digest):
-                return self._fetch(digest)
+                return self._programs.named(digest).encode()
             case ServeStep():
                 return self._serve(task)
             case Collect():
@@ -110,23 +108,16 @@ class CoordinatorExecutor:
                 return self._close(task)
 
     def _prepare(self, assignment: Assignment) -> Prepared:
-        program = self._program(assignment)
+        program = self._programs.of(assignment)
         self._replica(assignment).reset(self._state)
         self._assignments[assignment.device] = assignment
         own = self._device_state_keys(assignment.cut)
         tensors = {key: array for key, array in self._state.items() if key in own}
         return Prepared(program.digest, pack_all(tensors))
 
-    def _fetch(self, digest: str) -> bytes:
-        with self._building:
-            programs = {program.digest: program for program in self._programs.values()}
-        if digest not in programs:
-            raise ProgramError(f"no program {digest:.64} belongs to this round")
-        return programs[digest].encode()
-
     def _serve(self, task: ServeStep) -> Served:
         assignment = self._assignments[task.device]
-        program = self._program(assignment)
+        program = self._programs.of(assignment)
         parts = {
             name.removeprefix(SMASHED): unpack(part)
             for name, part in task.tensors.items()
@@ -199,17 +190,6 @@ class CoordinatorExecutor:
     def _example(self, batch: int) -> torch.Tensor:
         dtype = torch.int64 if self._job.input.dtype == "int64" else torch.float32
         return torch.zeros(batch, *self._job.input.shape, dtype=dtype)
-
-    def _program(self, assignment: Assignment) -> SegmentProgram:
-        size = assignment.batch // assignment.micro_batches
-        key = (assignment.cut, size, assignment.codec_up)
-        with self._building:
-            if key not in self._programs:
-                device = self.traced.split(assignment.cut).device.train()
-                self._programs[key] = compile_segment(
-                    device, (self._example(size),), cut=assignment.cut, codec=assignment.codec_up
-                )
-            return self._programs[key]
 
     def _replica(self, assignment: Assignment) -> Replica:
         device, cut = assignment.device, assignment.cut

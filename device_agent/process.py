@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import onnxruntime
+
 from device_agent.config import AgentConfig
 from device_agent.machine import AgentState, react
 from device_agent.program_cache import ProgramCache

@@ -1,4 +1,9 @@
-"""Functions that a user names in a file: `package.module:function` or `file.py:function`."""
+"""Functions that a user names in a file: `package.module:function` or `file.py:function`.
+
+A file is loaded under a private module name, and the folders that it needs are appended to
+`sys.path`, never prepended: the names of our own packages (`runtime`, `tests`) are generic, and
+a user's folder may hold its own `runtime.py`.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +36,9 @@ def load_function(text: str, base: Path, error: type[EdgeSplitError]) -> Callabl
     except Exception as cause:  # the user's code may raise anything at all
         raise error(f"{text}: cannot be loaded: {in_one_line(cause)}") from cause
     function = getattr(module, name, None)
-    if not callable(function):
+    if function is not None and not callable(function):
+        raise error(f"{text}: it is a {type(function).__name__}, not a function or class")
+    if function is None:
         near = get_close_matches(name, [one for one in vars(module) if one[0] != "_"], n=1)
         hint = f"did you mean {near[0]!r}?" if near else "define it there"
         raise error(f"{text}: {place} has no function {name!r}; {hint}")

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 import runtime
-from coordinator.model import build_model, load_factory
+from coordinator.model import build_model
+from runtime.entry_point import load_function
 from runtime.errors import ModelError
 
 MODEL = """
@@ -60,16 +61,16 @@ def test_own_file_beside_colliding_names(folder: Path) -> None:
     model = build_model("model.py:net", {}, 1, folder)
     assert isinstance(model, nn.Linear)
     assert model.in_features == 5
-    factory = load_factory("model.py:net", folder)
+    factory = load_function("model.py:net", folder, ModelError)
     assert factory.__globals__["RUNTIME"] == runtime.__file__
-    assert factory.__module__.startswith("_edgesplit_user_")
+    assert factory.__module__.startswith("_edgesplit_file_")
     assert sys.path[-1] == str(folder)
     assert "model" not in sys.modules
 
 
 def test_a_file_runs_once_per_content(folder: Path) -> None:
-    first = load_factory("model.py:net", folder)
-    assert load_factory("model.py:net", folder) is first
+    first = load_function("model.py:net", folder, ModelError)
+    assert load_function("model.py:net", folder, ModelError) is first
     assert sys.path.count(str(folder)) == 1
     (folder / "model.py").write_text(MODEL.replace("linear", "").replace("2)", "9)"))
     assert build_model("model.py:net", {"width": 4}, 1, folder).get_parameter("bias").numel() == 9
@@ -96,16 +97,16 @@ def test_seed_decides_the_weights_and_leaves_the_caller_alone(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("model.py", "model spec 'model.py' is not 'package.module:factory'"),
-        (":net", "is not 'package.module:factory'"),
-        ("model.py:", "is not 'package.module:factory'"),
-        ("missing.py:net", "missing.py cannot be read: No such file"),
-        ("no_such_package.module:net", "'no_such_package.module' cannot be imported"),
-        ("..model:net", "cannot be imported"),
-        ("broken.py:net", r"broken.py cannot be imported: ZeroDivisionError.*broken.py:2\)"),
-        ("model.py:nett", "model.py has no attribute 'nett'; did you mean net"),
-        ("model.py:zzz", "model.py has no attribute 'zzz'$"),
-        ("model.py:SIZE", "model.py:SIZE is a int, not a function or class"),
+        ("model.py", "'model.py' does not read 'package.module:function'"),
+        (":net", "does not read 'package.module:function'"),
+        ("model.py:", "does not read 'package.module:function'"),
+        ("missing.py:net", "missing.py:net: cannot be loaded: FileNotFoundError"),
+        ("no_such_package.module:net", "cannot be loaded: ModuleNotFoundError"),
+        ("..model:net", "does not read|cannot be loaded"),
+        ("broken.py:net", r"broken.py:net: cannot be loaded: ZeroDivisionError.*broken.py:2\)"),
+        ("model.py:nett", "model.py has no function 'nett'; did you mean 'net'"),
+        ("model.py:zzz", "model.py has no function 'zzz'; define it there"),
+        ("model.py:SIZE", "model.py:SIZE: it is a int, not a function or class"),
         ("model.py:fails", r"with {'width': 7} failed: ValueError: no width 7 .*model.py:\d+\)"),
         ("model.py:gives_text", "failed: TypeError"),
     ],
@@ -124,6 +125,6 @@ def test_a_factory_that_gives_no_module(folder: Path) -> None:
 def test_a_file_that_failed_is_tried_again(folder: Path) -> None:
     (folder / "late.py").write_text("import comes_later\nNet = comes_later.Net\n")
     with pytest.raises(ModelError, match="No module named 'comes_later'"):
-        load_factory("late.py:Net", folder)
+        load_function("late.py:Net", folder, ModelError)
     (folder / "comes_later.py").write_text("class Net: ...\n")
-    assert load_factory("late.py:Net", folder).__name__ == "Net"
+    assert load_function("late.py:Net", folder, ModelError).__name__ == "Net"
