@@ -6,8 +6,9 @@ the ring and its share is lent to the others until it comes back.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from runtime.ids import DeviceId
 
@@ -24,8 +25,8 @@ class Arbiter:
 
     def weigh(self, peer: DeviceId, weight: float) -> None:
         """Sets the weight of `peer` (1.0 unless told), from its next turn on."""
-        if not weight > 0:
-            raise ValueError("a weight must be above zero")
+        if not 0 < weight < math.inf:
+            raise ValueError("a weight must be above zero, and finite")
         self._weights[peer] = weight
 
     def wake(self, peer: DeviceId) -> None:
@@ -34,22 +35,45 @@ class Arbiter:
             self._ring.append(peer)
             self._deficits[peer] = 0.0
 
-    def next(self, cost: Callable[[DeviceId], int | None]) -> DeviceId | None:
+    def next(
+        self, cost: Callable[[DeviceId], int | None], room_bytes: float = math.inf
+    ) -> DeviceId | None:
         """Returns whose turn it is, and charges it.
 
         `cost(peer)` is the size in bytes of what it would send now, or None when it has nothing;
-        then it leaves the ring until the next `wake`.
+        then it leaves the ring until the next `wake`. Returns None when the ring is empty or what
+        is next is larger than `room_bytes`; it then keeps its turn.
         """
+        short: dict[DeviceId, float] = {}
         while self._ring:
             peer = self._ring[0]
             size_bytes = cost(peer)
             if size_bytes is None:
                 self._ring.popleft()
                 del self._deficits[peer]
+                short.pop(peer, None)
             elif self._deficits[peer] >= size_bytes:
+                if size_bytes > room_bytes:
+                    return None
                 self._deficits[peer] -= size_bytes
                 return peer
+            elif peer in short:
+                self._skip_turns(short)
+                short.clear()
             else:
-                self._deficits[peer] += _QUANTUM_BYTES * self._weights.get(peer, 1.0)
+                self._deficits[peer] += self._quantum(peer)
+                short[peer] = size_bytes - self._deficits[peer]
                 self._ring.rotate(-1)
         return None
+
+    def _quantum(self, peer: DeviceId) -> float:
+        return _QUANTUM_BYTES * self._weights.get(peer, 1.0)
+
+    def _skip_turns(self, short: Mapping[DeviceId, float]) -> None:
+        """Adds what all would gain in the turns in which none could send.
+
+        Weights may be tiny (a share of one among a thousand peers), chunks four quanta large.
+        """
+        turns = max(0, math.floor(min(short[peer] / self._quantum(peer) for peer in short)))
+        for peer in short:
+            self._deficits[peer] += turns * self._quantum(peer)

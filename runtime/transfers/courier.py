@@ -7,17 +7,22 @@ and keeps what it hands to the transport short. Frames that are not chunks never
 
 from __future__ import annotations
 
+import math
+
 from attrs import frozen
 
 from runtime.frames import Chunk, Frame, Grant, Offer, Range, Receipt, Session
 from runtime.ids import DeviceId
 from runtime.transfers.arbiter import Arbiter
+from runtime.transfers.deadlines import Deadlines
 from runtime.transfers.inbox import Arrival, Inbox
+from runtime.transfers.link_rate import LinkRate
 from runtime.transfers.outbox import Outbox
 from runtime.transfers.pacer import Pacer
 
-_SEND_WINDOW_BYTES = 512 * 1024
-"""Bytes handed to the transport that the broker has not taken yet."""
+_LEAST_SEND_WINDOW_BYTES = 512 * 1024
+"""Bytes handed to the transport that the broker has not taken yet; more where it takes more in
+half a second."""
 
 
 @frozen
@@ -69,10 +74,12 @@ class Courier:
         self._sessions: dict[DeviceId, Session] = {}
         self._outboxes: dict[DeviceId, Outbox] = {}
         self._inboxes: dict[DeviceId, Inbox] = {}
-        self._due: dict[DeviceId, float] = {}
-        self._receiving: set[DeviceId] = set()
+        self._due = Deadlines()
+        self._granted: dict[DeviceId, int] = {}
+        self._granted_bytes = 0
         self._up = False
         self._in_flight_bytes = 0
+        self._taken = LinkRate()
         self._granting = Arbiter()
         self._sending = Arbiter()
         self._up_pacer = _pacer(limits.uplink_bytes_per_s)
@@ -91,8 +98,8 @@ class Courier:
         """Forgets `peer`."""
         if self._sessions.pop(peer, None) is not None:
             del self._outboxes[peer]
-            self._due.pop(peer, None)
-            self._receiving.discard(peer)
+            self._due.set(peer, None)
+            self._granted_bytes -= self._granted.pop(peer, 0)
             self._count(self._inboxes.pop(peer).dropped)
 
     def weigh(self, peer: DeviceId, weight: float) -> None:
@@ -112,6 +119,7 @@ class Courier:
     def connected(self, now: float) -> list[Output]:
         """Resumes everything after the transport came up."""
         self._up, self._in_flight_bytes = True, 0
+        self._taken.idle()
         for peer in self._sessions:
             self._outboxes[peer].resume()
             self._inboxes[peer].resume()
@@ -124,11 +132,13 @@ class Courier:
     def flushed(self, size_bytes: int, now: float) -> list[Output]:
         """Counts bytes that the broker has taken."""
         self._in_flight_bytes = max(0, self._in_flight_bytes - size_bytes)
+        self._taken.arrived(size_bytes, now, outstanding=self._in_flight_bytes > 0)
         return self._pump(now, ())
 
     def transmitted(self, size_bytes: int, now: float) -> None:
         """Counts bytes that were handed to the transport."""
         self._in_flight_bytes += size_bytes
+        self._taken.busy(now)
         if self._up_pacer:
             self._up_pacer.spend(size_bytes, now)
 
@@ -152,11 +162,11 @@ class Courier:
                 kind = outbox.receipted(frame)
                 rejected = kind is not None and frame.refused is not None
                 news = [Rejected(peer, kind or "", frame.refused or "")] if rejected else []
-                return [*news, *self._pump(now, (peer,))]
+                return [*self._pump(now, (peer,)), *news]
 
     def tick(self, now: float) -> list[Output]:
         """Repeats what has gone unanswered for too long."""
-        due = tuple(peer for peer, at in self._due.items() if at <= now)
+        due = self._due.take_until(now)
         for peer in due:
             self._inboxes[peer].expire(now)
         return self._pump(now, due)
@@ -167,7 +177,8 @@ class Courier:
             return None
         pacers = (self._up_pacer, self._down_pacer)
         waits = [at for pacer in pacers if pacer and (at := pacer.ready_at(now)) > now]
-        return min((*self._due.values(), *waits), default=None)
+        earliest = self._due.earliest()
+        return min(waits if earliest is None else [earliest, *waits], default=None)
 
     @property
     def held_bytes(self) -> int:
@@ -186,12 +197,10 @@ class Courier:
     def _answer(
         self, peer: DeviceId, receipt: Receipt | None, arrival: Arrival | None, now: float
     ) -> list[Output]:
-        outputs: list[Output] = []
-        if receipt is not None:
-            outputs.append(Transmit(peer, receipt))
-        if arrival is not None:
-            outputs.append(Deliver(peer, arrival.kind, arrival.body))
-        return outputs + self._pump(now, (peer,))
+        # What follows from a letter comes last: it finds the windows as they then are.
+        answered: list[Output] = [] if receipt is None else [Transmit(peer, receipt)]
+        delivered = [] if arrival is None else [Deliver(peer, arrival.kind, arrival.body)]
+        return [*answered, *self._pump(now, (peer,)), *delivered]
 
     def _pump(self, now: float, touched: tuple[DeviceId, ...]) -> list[Output]:
         if not self._up:
@@ -199,6 +208,7 @@ class Courier:
         outputs: list[Output] = []
         for peer in touched:
             outputs += [Transmit(peer, offer) for offer in self._outboxes[peer].offers(now)]
+            self._settle(peer)
             self._granting.wake(peer)
             self._sending.wake(peer)
         outputs += self._grants(now) + self._chunks(now)
@@ -208,15 +218,14 @@ class Courier:
 
     def _grants(self, now: float) -> list[Output]:
         granted: dict[tuple[DeviceId, int], list[Range]] = {}
-        room = self._limits.budget_bytes - self._outstanding_bytes()
-        while room > 0 and (self._down_pacer is None or self._down_pacer.ready_at(now) <= now):
-            peer = self._granting.next(self._grant_cost)
+        while self._down_pacer is None or self._down_pacer.ready_at(now) <= now:
+            peer = self._granting.next(self._grant_cost, self._room_bytes())
             if peer is None:
                 break
             transfer, (offset, length) = self._inboxes[peer].next_grant(now)
             granted.setdefault((peer, transfer), []).append((offset, length))
+            self._settle(peer)
             self._note(peer)
-            room -= length
             if self._down_pacer:
                 self._down_pacer.spend(length, now)
         return [
@@ -227,7 +236,8 @@ class Courier:
     def _chunks(self, now: float) -> list[Output]:
         outputs: list[Output] = []
         ahead_bytes = self._in_flight_bytes
-        while ahead_bytes < _SEND_WINDOW_BYTES and (
+        window_bytes = max(_LEAST_SEND_WINDOW_BYTES, self._taken.window_bytes)
+        while ahead_bytes < window_bytes and (
             self._up_pacer is None or (not outputs and self._up_pacer.ready_at(now) <= now)
         ):
             peer = self._sending.next(self._send_cost)
@@ -247,18 +257,18 @@ class Courier:
         outbox = self._outboxes.get(peer)
         return outbox.chunk_size() if outbox else None
 
-    def _outstanding_bytes(self) -> int:
-        return sum(self._inboxes[peer].outstanding_bytes for peer in self._receiving)
+    def _room_bytes(self) -> float:
+        # One range may always be under way, however small the budget.
+        return self._limits.budget_bytes - self._granted_bytes if self._granted_bytes else math.inf
+
+    def _settle(self, peer: DeviceId) -> None:
+        outstanding_bytes = self._inboxes[peer].outstanding_bytes
+        self._granted_bytes += outstanding_bytes - self._granted.get(peer, 0)
+        self._granted[peer] = outstanding_bytes
 
     def _note(self, peer: DeviceId) -> None:
-        inbox = self._inboxes[peer]
-        (self._receiving.add if inbox.outstanding_bytes else self._receiving.discard)(peer)
-        times = (self._outboxes[peer].deadline(), inbox.deadline())
-        earliest = min((at for at in times if at is not None), default=None)
-        if earliest is None:
-            self._due.pop(peer, None)
-        else:
-            self._due[peer] = earliest
+        times = (self._outboxes[peer].deadline(), self._inboxes[peer].deadline())
+        self._due.set(peer, min((at for at in times if at is not None), default=None))
 
     def _count(self, reasons: dict[str, int]) -> None:
         for reason, count in reasons.items():

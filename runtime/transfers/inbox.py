@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 from runtime.frames import Chunk, Offer, Range, Receipt, Session
 from runtime.topics import INLINE_LIMIT_BYTES
 from runtime.transfers.link_rate import LinkRate
+from runtime.transfers.patience import backed_off_s
 
 TRANSFERS_AT_ONCE = 8
 """Transfers per peer that may be open; an offer beyond is left unanswered and comes again."""
@@ -39,9 +40,10 @@ class _Incoming:
     outstanding: dict[int, int] = field(factory=dict)
     """Granted and awaited: length by offset."""
 
-    def give_up_waiting(self) -> None:
-        self.missing.update(self.outstanding)
-        self.outstanding.clear()
+    @property
+    def wants_more(self) -> bool:
+        """Tells whether something is left to be granted."""
+        return bool(self.missing) or self.frontier < self.offer.size
 
 
 class Inbox:
@@ -56,14 +58,13 @@ class Inbox:
         self._session = session
         self._limit_bytes = limit_bytes
         self._open: dict[int, _Incoming] = {}
+        self._declared_bytes = 0
         self._done_up_to = 0
         self._done_beyond: set[int] = set()
         self._progress_at = 0.0
         self._stalls = 0
-
-    @property
-    def outstanding_bytes(self) -> int:
-        return sum(sum(incoming.outstanding.values()) for incoming in self._open.values())
+        self.outstanding_bytes = 0
+        """Bytes granted and awaited."""
 
     @property
     def held_bytes(self) -> int:
@@ -72,15 +73,13 @@ class Inbox:
 
     def offered(self, offer: Offer, now: float) -> tuple[Receipt | None, Arrival | None]:
         """Answers an offer: at once if the letter is small, known or unwanted."""
-        if self._is_done(offer.id):
-            return Receipt(self._session, offer.id), None
         if not 0 < offer.id <= self._done_up_to + _IDS_AHEAD:
             self._drop("transfer id out of bounds")
             return None, None
         if not 0 <= offer.size <= self._limit_bytes:
-            self._drop("too large")
-            reason = f"{offer.size} bytes are more than the limit of {self._limit_bytes}"
-            return Receipt(self._session, offer.id, reason), None
+            return self._refuse(offer), None
+        if self._is_done(offer.id):
+            return Receipt(self._session, offer.id), None
         if offer.size <= INLINE_LIMIT_BYTES:
             return self._take_inline(offer)
         self._open_transfer(offer, now)
@@ -95,8 +94,7 @@ class Inbox:
         if not self._accept(incoming, chunk):
             return None, None
         self._progress_at, self._stalls = now, 0
-        outstanding = self.outstanding_bytes > 0
-        self.rate.arrived(len(chunk.data), now, outstanding=outstanding)
+        self.rate.arrived(len(chunk.data), now, outstanding=self.outstanding_bytes > 0)
         if incoming.received_bytes < incoming.offer.size:
             return None, None
         return self._complete(incoming)
@@ -107,8 +105,8 @@ class Inbox:
         if incoming is None:
             return None
         length = self._next_range(incoming)[1]
-        outstanding = self.outstanding_bytes
-        has_room = outstanding == 0 or outstanding + length <= self.rate.window_bytes
+        ahead_bytes = self.outstanding_bytes
+        has_room = ahead_bytes == 0 or ahead_bytes + length <= self.rate.window_bytes
         return length if has_room else None
 
     def next_grant(self, now: float) -> tuple[int, Range]:
@@ -122,16 +120,16 @@ class Inbox:
             self._progress_at = now
         self.rate.busy(now)
         incoming.outstanding[offset] = length
+        self.outstanding_bytes += length
         return incoming.offer.id, (offset, length)
 
     def deadline(self) -> float | None:
         """Returns when what is outstanding counts as lost."""
-        outstanding = self.outstanding_bytes
-        if not outstanding:
+        if not self.outstanding_bytes:
             return None
-        expected_s = 4 * outstanding / (self.rate.bytes_per_s or outstanding)
-        patience_s: float = max(_STALL_S, expected_s) * 2**self._stalls
-        return self._progress_at + min(_LONGEST_STALL_S, patience_s)
+        expected_s = 4 * self.outstanding_bytes / (self.rate.bytes_per_s or self.outstanding_bytes)
+        patience_s = backed_off_s(max(_STALL_S, expected_s), self._stalls, _LONGEST_STALL_S)
+        return self._progress_at + patience_s
 
     def expire(self, now: float) -> None:
         """Counts what is outstanding as lost when its time has come."""
@@ -144,13 +142,34 @@ class Inbox:
     def resume(self) -> None:
         """Asks again for everything outstanding."""
         for incoming in self._open.values():
-            incoming.give_up_waiting()
+            self._give_up_waiting(incoming)
+
+    def _give_up_waiting(self, incoming: _Incoming) -> None:
+        self.outstanding_bytes -= sum(incoming.outstanding.values())
+        incoming.missing.update(incoming.outstanding)
+        incoming.outstanding.clear()
+        if not self.outstanding_bytes:
+            self.rate.idle()
+
+    def _refuse(self, offer: Offer) -> Receipt:
+        self._drop("too large")
+        self._finish(offer.id)
+        reason = f"{offer.size} bytes are more than the limit of {self._limit_bytes}"
+        return Receipt(self._session, offer.id, reason)
 
     def _is_done(self, id: int) -> bool:
         return id <= self._done_up_to or id in self._done_beyond
 
+    def _forget(self, id: int) -> None:
+        incoming = self._open.pop(id, None)
+        if incoming is not None:
+            self._give_up_waiting(incoming)
+            self._declared_bytes -= incoming.offer.size
+
     def _finish(self, id: int) -> None:
-        self._open.pop(id, None)
+        self._forget(id)
+        if self._is_done(id):
+            return
         self._done_beyond.add(id)
         while self._done_up_to + 1 in self._done_beyond:
             self._done_up_to += 1
@@ -166,11 +185,22 @@ class Inbox:
 
     def _open_transfer(self, offer: Offer, now: float) -> None:
         known = self._open.get(offer.id)
-        if known is None and len(self._open) < TRANSFERS_AT_ONCE:
-            self._open[offer.id] = _Incoming(offer)
-        elif known is not None and now - self._progress_at > _STALL_S / 4:
+        if known is not None and known.offer != offer:
+            self._drop("contradicting offer")
+            self._forget(offer.id)
+            known = None
+        if known is None:
+            self._begin(offer)
+        elif now - self._progress_at > _STALL_S / 4:
             # The sender has started over (it came back, or our grants were lost).
-            known.give_up_waiting()
+            self._give_up_waiting(known)
+
+    def _begin(self, offer: Offer) -> None:
+        """Opens a transfer, unless all that is open would then outgrow the limit of a letter."""
+        fits = self._declared_bytes + offer.size <= self._limit_bytes
+        if len(self._open) < TRANSFERS_AT_ONCE and fits:
+            self._open[offer.id] = _Incoming(offer)
+            self._declared_bytes += offer.size
 
     def _accept(self, incoming: _Incoming, chunk: Chunk) -> bool:
         wanted = incoming.outstanding.get(chunk.offset, incoming.missing.get(chunk.offset))
@@ -178,7 +208,7 @@ class Inbox:
             return self._drop("chunk not asked for")
         if zlib.crc32(chunk.data) != chunk.crc:
             return self._drop("corrupt chunk")
-        incoming.outstanding.pop(chunk.offset, None)
+        self.outstanding_bytes -= incoming.outstanding.pop(chunk.offset, 0)
         incoming.missing.pop(chunk.offset, None)
         incoming.chunks[chunk.offset] = chunk.data
         incoming.received_bytes += wanted
@@ -188,15 +218,15 @@ class Inbox:
         offer = incoming.offer
         body = b"".join(incoming.chunks[offset] for offset in sorted(incoming.chunks))
         if _digest(body) != offer.digest:
+            # The sender offers it again; asking again right now would be a circle at full speed.
             self._drop("corrupt letter")
-            self._open[offer.id] = _Incoming(offer)
+            self._forget(offer.id)
             return None, None
         self._finish(offer.id)
         return Receipt(self._session, offer.id), Arrival(offer.kind, body)
 
     def _first_ungranted(self) -> _Incoming | None:
-        ungranted = (i for i in self._open.values() if i.missing or i.frontier < i.offer.size)
-        return next(ungranted, None)
+        return next((i for i in self._open.values() if i.wants_more), None)
 
     def _next_range(self, incoming: _Incoming) -> Range:
         if incoming.missing:

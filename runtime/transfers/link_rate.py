@@ -53,6 +53,10 @@ class LinkRate:
             self._sample(max(now - self._since_s, 1e-3))
             self._since_s, self._arrived_bytes = (now if outstanding else None), 0
 
+    def idle(self) -> None:
+        """Says that nothing is awaited any more, though not everything came."""
+        self._since_s = None
+
     def stalled(self) -> None:
         """Says that nothing came for long: start again from a small window."""
         self._since_s = None

@@ -9,10 +9,14 @@ from collections import deque
 from attrs import define, field
 
 from runtime.frames import Chunk, Grant, Offer, Range, Receipt, Session
-from runtime.topics import INLINE_LIMIT_BYTES
+from runtime.topics import CHUNK_LIMIT_BYTES, INLINE_LIMIT_BYTES
+from runtime.transfers.patience import backed_off_s
 
 OFFERS_IN_FLIGHT = 4
-"""Unanswered offers per peer. Bounds what a crowd can pile up in the broker's queue."""
+"""Letters per peer that may be offered at once: so many small ones, and so many large ones, so
+that a small letter never waits behind bulk. Bounds what a crowd can pile up in the broker."""
+_RANGES_KEPT = 4096
+"""Ranges of a letter that may wait to be sent; an honest peer has far fewer outstanding."""
 _RETRY_S = 1.0
 _LONGEST_RETRY_S = 8.0
 
@@ -25,7 +29,8 @@ class _Outgoing:
     digest: bytes
     retry_at: float = 0.0
     tries: int = 0
-    wanted: deque[Range] = field(factory=deque)
+    wanted: dict[Range, None] = field(factory=dict)
+    """Granted and not sent yet: a set in order of arrival."""
 
     @property
     def inline(self) -> bool:
@@ -41,7 +46,8 @@ class Outbox:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._next_id = 1
-        self._backlog: deque[_Outgoing] = deque()
+        self._small: deque[_Outgoing] = deque()
+        self._large: deque[_Outgoing] = deque()
         self._offered: dict[int, _Outgoing] = {}
         self._unheard = 0
         """Repeated offers since the peer was last heard."""
@@ -50,19 +56,19 @@ class Outbox:
     @property
     def held_bytes(self) -> int:
         """Bytes of all letters kept for the peer."""
-        return sum(len(o.body) for o in (*self._backlog, *self._offered.values()))
+        return sum(len(o.body) for o in (*self._small, *self._large, *self._offered.values()))
 
     def post(self, kind: str, body: bytes) -> None:
         """Takes a letter."""
         digest = hashlib.sha256(body).digest()
-        self._backlog.append(_Outgoing(self._next_id, kind, body, digest))
+        outgoing = _Outgoing(self._next_id, kind, body, digest)
+        (self._small if outgoing.inline else self._large).append(outgoing)
         self._next_id += 1
 
     def offers(self, now: float) -> list[Offer]:
         """Returns the offers that are due, first ones and repeated ones."""
-        while self._backlog and len(self._offered) < OFFERS_IN_FLIGHT:
-            outgoing = self._backlog.popleft()
-            self._offered[outgoing.id] = outgoing
+        if self._small or self._large:
+            self._fill()
         due = [o for o in self._offered.values() if o.retry_at <= now]
         again = [o for o in due if o.tries > 0]
         if self._unheard:
@@ -71,7 +77,7 @@ class Outbox:
             again = again[:1] if now >= self._retry_at else []
         if again:
             self._unheard += 1
-            self._retry_at = now + min(_LONGEST_RETRY_S, _RETRY_S * 2**self._unheard)
+            self._retry_at = now + backed_off_s(_RETRY_S, self._unheard, _LONGEST_RETRY_S)
         return [self._offer(o, now) for o in due if o.tries == 0 or o in again]
 
     def deadline(self) -> float | None:
@@ -90,9 +96,9 @@ class Outbox:
         outgoing.tries = 1
         self._postpone(outgoing, now)
         for offset, length in grant.ranges:
-            legal = offset >= 0 and length > 0 and offset + length <= len(outgoing.body)
-            if legal and (offset, length) not in outgoing.wanted:
-                outgoing.wanted.append((offset, length))
+            inside = offset >= 0 and offset + length <= len(outgoing.body)
+            if inside and 0 < length <= CHUNK_LIMIT_BYTES and len(outgoing.wanted) < _RANGES_KEPT:
+                outgoing.wanted[offset, length] = None
 
     def receipted(self, receipt: Receipt) -> str | None:
         """Forgets a letter; returns its kind if it was still kept."""
@@ -103,13 +109,14 @@ class Outbox:
     def chunk_size(self) -> int | None:
         """Returns the size of the next chunk, or None when none is wanted."""
         outgoing = self._first_wanted()
-        return outgoing.wanted[0][1] if outgoing else None
+        return next(iter(outgoing.wanted))[1] if outgoing else None
 
     def next_chunk(self, now: float) -> Chunk:
         """Returns the next wanted chunk; only when `chunk_size` is not None."""
         outgoing = self._first_wanted()
         assert outgoing is not None
-        offset, length = outgoing.wanted.popleft()
+        offset, length = next(iter(outgoing.wanted))
+        del outgoing.wanted[offset, length]
         data = outgoing.body[offset : offset + length]
         self._postpone(outgoing, now)
         return Chunk(self._session, outgoing.id, offset, zlib.crc32(data), data)
@@ -120,6 +127,13 @@ class Outbox:
             outgoing.wanted.clear()
             outgoing.retry_at, outgoing.tries = 0.0, 0
         self._unheard = 0
+
+    def _fill(self) -> None:
+        small = sum(outgoing.inline for outgoing in self._offered.values())
+        for backlog, offered in ((self._small, small), (self._large, len(self._offered) - small)):
+            for _ in range(min(len(backlog), OFFERS_IN_FLIGHT - offered)):
+                outgoing = backlog.popleft()
+                self._offered[outgoing.id] = outgoing
 
     def _first_wanted(self) -> _Outgoing | None:
         return next((o for o in self._offered.values() if o.wanted), None)
@@ -134,4 +148,4 @@ class Outbox:
 
     @staticmethod
     def _postpone(outgoing: _Outgoing, now: float) -> None:
-        outgoing.retry_at = now + min(_LONGEST_RETRY_S, _RETRY_S * 2 ** (outgoing.tries - 1))
+        outgoing.retry_at = now + backed_off_s(_RETRY_S, outgoing.tries - 1, _LONGEST_RETRY_S)
