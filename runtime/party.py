@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-import attrs
 from attrs import frozen
 
 from runtime.effects import Effect, Halt, Publish, Record, Submit, Wake
@@ -39,10 +38,10 @@ class Traffic:
     received_bytes: int = 0
 
     def sent(self, size_bytes: int) -> Traffic:
-        return attrs.evolve(self, sent_bytes=self.sent_bytes + size_bytes)
+        return Traffic(self.sent_bytes + size_bytes, self.received_bytes)
 
     def received(self, size_bytes: int) -> Traffic:
-        return attrs.evolve(self, received_bytes=self.received_bytes + size_bytes)
+        return Traffic(self.sent_bytes, self.received_bytes + size_bytes)
 
 
 @frozen

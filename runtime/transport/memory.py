@@ -13,6 +13,7 @@ from attrs import field, frozen, validators
 
 from runtime.clock import Clock
 from runtime.transport.base import Arrived, Down, Flushed, Listener, TransportEvent, Up, Will
+from runtime.transport.topic_tree import TopicTree
 
 _share = (validators.ge(0.0), validators.le(1.0))
 
@@ -34,8 +35,9 @@ class MemoryBroker:
         self._clock = clock
         self._weather = weather or Weather()
         self._random = random.Random(seed)
-        self._retained: dict[str, bytes] = {}
-        self._members: list[MemoryTransport] = []
+        self._retained: TopicTree[Arrived] = TopicTree()
+        self._subscribers: TopicTree[MemoryTransport] = TopicTree()
+        self._members: set[MemoryTransport] = set()
         self.delivered = 0
 
     def connect(self) -> MemoryTransport:
@@ -47,24 +49,24 @@ class MemoryBroker:
         self._clock.call_at(self._clock.now() + delay_s, action)
 
     def _join(self, member: MemoryTransport) -> None:
-        self._members.append(member)
-        member._tell_later(Up())
-        for topic, payload in self._retained.items():
-            if member._wants(topic):
-                member._tell_later(Arrived(topic, payload, retained=True))
+        self._members.add(member)
+        member._tell_now(Up())
+        for subscription in member._subscriptions:
+            self._subscribers.at(subscription).append(member)
+            for kept in self._retained.topics_matching(subscription):
+                member._tell_later(kept)
 
     def _leave(self, member: MemoryTransport) -> None:
         if member in self._members:
             self._members.remove(member)
+            for subscription in member._subscriptions:
+                self._subscribers.at(subscription).remove(member)
 
     def _publish(self, topic: str, payload: bytes, retain: bool) -> None:
-        if retain and payload:
-            self._retained[topic] = payload
-        elif retain:
-            self._retained.pop(topic, None)
-        for member in self._members:
-            if member._wants(topic):
-                self._deliver(member, Arrived(topic, payload))
+        if retain:
+            self._retained.at(topic)[:] = [Arrived(topic, payload, retained=True)][: len(payload)]
+        for member in self._subscribers.filters_matching(topic):
+            self._deliver(member, Arrived(topic, payload))
 
     def _deliver(self, member: MemoryTransport, event: Arrived) -> None:
         # Two draws for every delivery, whatever they decide: a schedule that a test changes in
@@ -82,14 +84,13 @@ class MemoryTransport:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
         self._listener: Listener | None = None
-        self._filters: tuple[list[str], ...] = ()
+        self._subscriptions: tuple[str, ...] = ()
         self._will: Will | None = None
         self._life = 0
-        self._known: dict[str, bool] = {}
 
     def start(self, listener: Listener, subscriptions: tuple[str, ...], will: Will) -> None:
         self._listener, self._will = listener, will
-        self._filters = tuple(subscription.split("/") for subscription in subscriptions)
+        self._subscriptions = subscriptions
         self._broker._join(self)
 
     def publish(
@@ -119,19 +120,17 @@ class MemoryTransport:
             return
         self._life += 1
         self._broker._leave(self)
-        self._tell_later(Down(reason))
-        clock = self._broker._clock
-        clock.call_at(clock.now() + outage_s, lambda: self._rejoin(self._life))
+        self._tell_now(Down(reason))
+        clock, life = self._broker._clock, self._life
+        clock.call_at(clock.now() + outage_s, lambda: self._rejoin(life))
 
     def _rejoin(self, life: int) -> None:
-        if self._listener is not None and self not in self._broker._members:
+        if self._listener is not None and self._life == life:
             self._broker._join(self)
 
-    def _wants(self, topic: str) -> bool:
-        if topic not in self._known:
-            levels = topic.split("/")
-            self._known[topic] = any(_matches(filter, levels) for filter in self._filters)
-        return self._known[topic]
+    def _tell_now(self, event: TransportEvent) -> None:
+        """Weather delays what travels; a connection's own ups and downs come in their order."""
+        self._broker._clock.post(lambda: self._listener and self._listener(event))
 
     def _tell_later(self, event: TransportEvent, *, always: bool = False) -> None:
         life = self._life
@@ -141,12 +140,3 @@ class MemoryTransport:
                 self._listener(event)
 
         self._broker._later(tell)
-
-
-def _matches(filter: list[str], levels: list[str]) -> bool:
-    for index, part in enumerate(filter):
-        if part == "#":
-            return True
-        if index >= len(levels) or part not in ("+", levels[index]):
-            return False
-    return len(filter) == len(levels)
