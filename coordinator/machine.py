@@ -349,7 +349,7 @@ def _device_entry(state: CoordinatorState, duty: Duty) -> dict[str, Any]:
         "samples": duty.samples,
         "train_loss": duty.mean_loss,
         "duration_s": duty.returned_at_s - state.round_began_at_s,
-        # Bytes since the session began, as the coordinator counted them.
+        # Bytes since this coordinator process began, as it counted them.
         "up_bytes": duty.traffic.received_bytes,
         "down_bytes": duty.traffic.sent_bytes,
         **attrs.asdict(duty.report),

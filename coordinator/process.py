@@ -51,6 +51,9 @@ def run_coordinator(
     """
     executor = CoordinatorExecutor(job, _evaluation(job), record.run, record.checkpoint_path)
     checkpoint = _restore(executor, record) if resume else None
+    if _is_complete(job, record):
+        save_final_model(executor, job, record)
+        return Exit.OK
     state = _first_state(job, fleet, record, checkpoint)
     clock = WallClock()
     ending = Ending(clock)

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> Exit:
     _check_cuts(job, fleet, args)
     record = _record(args, job)
     _log_to(record.folder / "coordinator.log", args.verbose)
-    if len(record.rounds()) >= job.training.rounds:
+    if len(record.rounds()) >= job.training.rounds and record.final_onnx_path.exists():
         sys.stdout.write(f"{record.run} is complete already\n")
         return Exit.OK
     began_s = time.monotonic()
