@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from attrs import define, field, frozen
+from torch import Tensor
 
 from coordinator.compiling.compiler import compile_segment
 from coordinator.cutting import trace
@@ -56,24 +57,35 @@ class Sides:
         device.run(StoreProgram(program.digest, program.encode()))
         replica = Replica(BOARD, split.server, cross_entropy, job.recipe)
         keys = frozenset(split.device.state_dict())
-        return cls(job, cut, device, replica, program.digest, keys)
+        sides = cls(job, cut, device, replica, program.digest, keys)
+        sides._replace_gradients()
+        return sides
 
     def step(
         self, round: int, before: Arrays, crossing: Crossing, labels: Array, gradients: Arrays
     ) -> dict[str, Array]:
         """Returns the whole layer state after one step of both sides from `before`.
 
-        The server's part meets torch's activations and so has torch's gradients; the device's
-        optimiser is given them.
+        Both run forward and backward, then their optimisers are given torch's `gradients`: noise
+        in a gradient that is zero by analysis would be a full step of Adam's.
         """
-        self.torch_gradients = {k: gradients[k] for k in gradients if k in self.device_weights}
+        self.torch_gradients = dict(gradients)
         self.replica.reset(before)
         self.replica.serve(crossing.smashed.copy(), labels, Place(round, 0, 0, 1))
         return {**self._device(round, before, crossing), **self.replica.state()}
 
     def give_torchs_gradients(self, _cut_gradient: Array) -> Mapping[str, Array]:
         """Stands in for `Segment.backward`."""
-        return self.torch_gradients
+        return {k: g for k, g in self.torch_gradients.items() if k in self.device_weights}
+
+    def _replace_gradients(self) -> None:
+        """Gives the replica torch's gradients as well, in the place of its own."""
+
+        def given(key: str) -> Callable[[Tensor], Tensor]:
+            return lambda _: torch.from_numpy(self.torch_gradients[key])
+
+        for key, parameter in self.replica._trained.items():
+            parameter.register_hook(given(key))  # type: ignore[no-untyped-call]
 
     def _device(self, round: int, before: Arrays, crossing: Crossing) -> dict[str, Array]:
         own = {k: a for k, a in before.items() if k.partition("#")[0] in self.device_weights}

@@ -13,8 +13,8 @@ import torch
 from attrs import evolve
 from torch import nn
 
+import coordinator.device_programs
 import coordinator.replica
-import coordinator.training
 import device_agent.training
 from coordinator.compiling.compiler import compile_segment
 from coordinator.replica import Replica
@@ -54,7 +54,7 @@ def wrong_batch_norm_momentum(patch: pytest.MonkeyPatch) -> None:
                 layer.momentum = 0.11
         return compile_segment(module, inputs, cut=cut, codec=codec)
 
-    patch.setattr(coordinator.training, "compile_segment", compiled)
+    patch.setattr(coordinator.device_programs, "compile_segment", compiled)
 
 
 def slots_left_behind_when_a_layer_moves(patch: pytest.MonkeyPatch) -> None:
