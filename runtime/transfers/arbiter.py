@@ -20,6 +20,7 @@ class Arbiter:
 
     def __init__(self) -> None:
         self._weights: dict[DeviceId, float] = {}
+        self._heaviest = 1.0
         self._ring: deque[DeviceId] = deque()
         self._deficits: dict[DeviceId, float] = {}
 
@@ -28,9 +29,12 @@ class Arbiter:
         if not 0 < weight < math.inf:
             raise ValueError("a weight must be above zero, and finite")
         self._weights[peer] = weight
+        self._heaviest = max(self._weights.values())
 
     def wake(self, peer: DeviceId) -> None:
         """Says that `peer` may have something to send."""
+        if peer not in self._weights:
+            self.weigh(peer, 1.0)
         if peer not in self._deficits:
             self._ring.append(peer)
             self._deficits[peer] = 0.0
@@ -67,7 +71,8 @@ class Arbiter:
         return None
 
     def _quantum(self, peer: DeviceId) -> float:
-        return _QUANTUM_BYTES * self._weights.get(peer, 1.0)
+        # Only ratios count: whatever the scale of weights, a turn is at most one quantum.
+        return _QUANTUM_BYTES * self._weights[peer] / self._heaviest
 
     def _skip_turns(self, short: Mapping[DeviceId, float]) -> None:
         """Adds what all would gain in the turns in which none could send.

@@ -22,7 +22,7 @@ from runtime.transfers.pacer import Pacer
 
 _LEAST_SEND_WINDOW_BYTES = 512 * 1024
 """Bytes handed to the transport that the broker has not taken yet; more where it takes more in
-half a second."""
+a quarter of a second. What peers want beyond waits with us, for the arbiter to share out."""
 
 
 @frozen
@@ -92,7 +92,8 @@ class Courier:
             self.close(peer)
             self._sessions[peer] = session
             self._outboxes[peer] = Outbox(session)
-            self._inboxes[peer] = Inbox(session, self._limits.letter_bytes)
+            rate = LinkRate(self._limits.downlink_bytes_per_s)
+            self._inboxes[peer] = Inbox(session, self._limits.letter_bytes, rate)
 
     def close(self, peer: DeviceId) -> None:
         """Forgets `peer`."""
@@ -236,7 +237,7 @@ class Courier:
     def _chunks(self, now: float) -> list[Output]:
         outputs: list[Output] = []
         ahead_bytes = self._in_flight_bytes
-        window_bytes = max(_LEAST_SEND_WINDOW_BYTES, self._taken.window_bytes)
+        window_bytes = max(_LEAST_SEND_WINDOW_BYTES, self._taken.window_bytes // 2)
         while ahead_bytes < window_bytes and (
             self._up_pacer is None or (not outputs and self._up_pacer.ready_at(now) <= now)
         ):

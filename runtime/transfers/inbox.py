@@ -52,8 +52,8 @@ class Inbox:
     `dropped` counts by reason what was thrown away.
     """
 
-    def __init__(self, session: Session, limit_bytes: int) -> None:
-        self.rate = LinkRate()
+    def __init__(self, session: Session, limit_bytes: int, rate: LinkRate | None = None) -> None:
+        self.rate = rate or LinkRate()
         self.dropped: dict[str, int] = {}
         self._session = session
         self._limit_bytes = limit_bytes

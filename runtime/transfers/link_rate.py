@@ -1,15 +1,18 @@
 """How fast a peer's bytes arrive, and what follows for windows and chunks.
 
 At most half a second of bytes may be on their way, so that a control message is never stuck
-behind bulk; a chunk is at most a quarter of a second. Both follow the measured rate.
+behind bulk; a chunk is at most an eighth of a second: with fewer than four in a window, one
+that no longer fits after a low measurement leaves the link idle, and the next one is lower.
 """
 
 from __future__ import annotations
 
+import math
+
 from runtime.topics import CHUNK_LIMIT_BYTES
 
 _WINDOW_S = 0.5
-_CHUNK_S = 0.25
+_CHUNK_S = 0.125
 _LEAST_CHUNK_BYTES = 4 * 1024
 _FIRST_WINDOW_BYTES = 32 * 1024
 _SAMPLE_S = 0.02
@@ -17,10 +20,15 @@ _SMOOTHING = 0.5
 
 
 class LinkRate:
-    """Measures while bytes are outstanding, so that an idle link does not look slow."""
+    """Measures while bytes are outstanding, so that an idle link does not look slow.
 
-    def __init__(self) -> None:
+    Windows and chunks never go by more than `cap_bytes_per_s`: a cap that lets a large chunk
+    through at once and then nothing for seconds would be one on paper only.
+    """
+
+    def __init__(self, cap_bytes_per_s: float | None = None) -> None:
         self.bytes_per_s: float | None = None
+        self._cap_bytes_per_s = math.inf if cap_bytes_per_s is None else cap_bytes_per_s
         self._since_s: float | None = None
         self._arrived_bytes = 0
 
@@ -29,15 +37,14 @@ class LinkRate:
         """How many bytes may be outstanding."""
         if self.bytes_per_s is None:
             return _FIRST_WINDOW_BYTES
-        return max(2 * _LEAST_CHUNK_BYTES, int(self.bytes_per_s * _WINDOW_S))
+        rate = min(self.bytes_per_s, self._cap_bytes_per_s)
+        return max(2 * _LEAST_CHUNK_BYTES, int(rate * _WINDOW_S))
 
     @property
     def chunk_bytes(self) -> int:
         """How large a chunk should be."""
-        quarter = self.window_bytes // 4
-        if self.bytes_per_s is not None:
-            quarter = min(self.window_bytes // 2, int(self.bytes_per_s * _CHUNK_S))
-        return min(CHUNK_LIMIT_BYTES, max(_LEAST_CHUNK_BYTES, quarter))
+        wanted_bytes = int(self.window_bytes * _CHUNK_S / _WINDOW_S)
+        return min(CHUNK_LIMIT_BYTES, max(_LEAST_CHUNK_BYTES, wanted_bytes))
 
     def busy(self, now: float) -> None:
         """Says that bytes have been asked for."""

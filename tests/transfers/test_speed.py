@@ -1,0 +1,111 @@
+"""Links are used well: rates are found, caps are held, control is never stuck behind bulk."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.ids import COORDINATOR
+from runtime.transfers.courier import CourierLimits
+from runtime.transfers.pacer import Pacer
+from tests.transfers.line import Line, Link
+from tests.transfers.test_delivery import BOARD, MB, bulk
+
+WIDE = CourierLimits(budget_bytes=64 * MB)
+
+
+class TestRate:
+    @pytest.mark.parametrize("rtt_s", [0.0, 0.02, 0.2])
+    @pytest.mark.parametrize("bytes_per_s", [64e3, 1e6, 10e6, 100e6])
+    def test_a_link_is_filled_and_not_flooded(self, bytes_per_s: float, rtt_s: float) -> None:
+        """After a quarter of the letter at least 80 % of the link are used."""
+        line = Line(limits=WIDE, up=Link(bytes_per_s, rtt_s), down=Link(bytes_per_s, rtt_s))
+        size_bytes = int(max(MB, min(100 * MB, 10 * bytes_per_s)))
+        line.post(BOARD, "up", bulk(size_bytes))
+        while line.hub.courier.held_bytes < size_bytes / 4:
+            line.clock.step()
+        began_s, begun_bytes = line.now, line.hub.courier.held_bytes
+        line.most_granted_bytes = 0
+        line.run(1)
+        rate = (size_bytes - begun_bytes) / (line.now - began_s)
+        assert rate > 0.8 * bytes_per_s
+        assert line.most_granted_bytes <= max(33_000, 0.7 * bytes_per_s)
+
+    def test_25_mb_at_10_mb_per_s_take_hardly_longer_than_they_must(self) -> None:
+        line = Line(up=Link(10e6, 0.02))
+        line.post(BOARD, "up", bulk(25 * MB))
+        line.run(1)
+        assert line.now < 1.25 * 2.5
+        assert line.sent_bytes[BOARD] < 1.01 * 25 * MB
+        assert line.log["grant"] <= 1.2 * line.log["chunk"]
+        assert line.log["receipt"] == line.log["offer"] == 1
+
+    def test_a_slow_link_is_not_asked_twice(self) -> None:
+        line = Line(up=Link(64e3, 0.1))
+        line.post(BOARD, "up", bulk(MB))
+        line.run(1)
+        assert line.now < 1.25 * MB / 64e3
+        assert line.sent_bytes[BOARD] < 1.02 * MB
+
+
+class TestControl:
+    @pytest.mark.parametrize("letters", [1, 5, 20])
+    def test_a_small_letter_is_not_stuck_behind_bulk(self, letters: int) -> None:
+        line = Line(up=Link(10e6, 0.02))
+        for _ in range(letters):
+            line.post(BOARD, "bulk", bulk(25 * MB))
+        line.run_until(1.0)
+        line.post(BOARD, "control", b"now")
+        line.run(1)
+        assert line.delivered[0].kind == "control"
+        assert line.now < 1.6
+
+
+class TestCaps:
+    @pytest.mark.parametrize("bytes_per_s", [50e3, 1e6, 4e6])
+    @pytest.mark.parametrize("way", ["uplink", "downlink"])
+    def test_a_cap_is_held_and_used(self, way: str, bytes_per_s: float) -> None:
+        """Within 5 %, over twenty seconds."""
+        caps = {f"{way}_bytes_per_s": bytes_per_s}
+        line = Line(limits=CourierLimits(**caps), up=Link(100e6))  # type: ignore[arg-type]
+        size_bytes = int(20 * bytes_per_s)
+        line.post(BOARD, "up", bulk(size_bytes))
+        line.run(1)
+        assert line.now == pytest.approx(20.0, rel=0.05)
+
+    def test_a_pacer_saves_up_no_more_than_a_burst(self) -> None:
+        pacer = Pacer(1000.0)
+        pacer.spend(0, 100.0)
+        for _ in range(200):
+            pacer.spend(10, 100.0)
+        assert pacer.ready_at(100.0) == pytest.approx(100.0 + (2000 - 50) / 1000)
+        assert pacer.ready_at(200.0) == 200.0
+
+    def test_a_pacer_needs_a_rate(self) -> None:
+        with pytest.raises(ValueError, match="above zero"):
+            Pacer(0.0)
+
+
+class TestSharing:
+    def test_uplink_credit_divides_by_weight_where_the_budget_is_short(self) -> None:
+        line = Line(4, limits=CourierLimits(budget_bytes=MB), up=Link(10e6, 0.02))
+        for name, weight in zip(line.names, (1.0, 2.0, 3.0, 4.0), strict=True):
+            line.hub.courier.weigh(name, weight)
+            line.post(name, "up", bulk(40 * MB))
+        line.run_until(1.0)
+        before = dict(line.sent_bytes)
+        line.run_until(9.0)
+        sent = [line.sent_bytes[name] - before[name] for name in line.names]
+        assert [one / sum(sent) for one in sent] == pytest.approx([0.1, 0.2, 0.3, 0.4], rel=0.1)
+
+    def test_downlink_chunks_divide_by_weight(self) -> None:
+        down = Link(10e6, 0.02)
+        line = Line(4, down=down)
+        for name, weight in zip(line.names, (1.0, 2.0, 3.0, 4.0), strict=True):
+            line.hub.courier.weigh(name, weight)
+            line.post(COORDINATOR, "order", bulk(20 * MB), name)
+        shares: list[list[float]] = []
+        for at_s in (1.0, 4.0):
+            line.run_until(at_s)
+            shares.append([line.parties[name].courier.held_bytes for name in line.names])
+        came = [after - before for before, after in zip(*shares, strict=True)]
+        assert [one / sum(came) for one in came] == pytest.approx([0.1, 0.2, 0.3, 0.4], rel=0.1)
