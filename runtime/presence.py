@@ -41,6 +41,8 @@ class DevicePresence:
     codecs: tuple[str, ...] = ()
     optimisers: tuple[str, ...] = ()
     limits: Limits | None = None
+    role: Literal["device"] = "device"
+    """Keeps one kind of announcement from being read as the other."""
 
 
 @frozen
@@ -51,6 +53,7 @@ class CoordinatorPresence:
     status: Status
     run: str = ""
     protocol: int = PROTOCOL_MINOR
+    role: Literal["coordinator"] = "coordinator"
 
 
 Presence = DevicePresence | CoordinatorPresence

@@ -1,0 +1,84 @@
+"""`edgesplit rehearse` in a process of its own, and what it starts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.commands.jobs import write_job
+
+PATIENCE_S = 40.0
+
+
+class Rehearsal:
+    """`edgesplit rehearse` in a process of its own, with everything below one folder."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        command = [sys.executable, "-m", "coordinator.main", "rehearse", str(write_job(folder))]
+        place = () if "--resume" in options else ("--runs", str(folder / "runs"))
+        with (folder / "output").open("wb") as output:
+            self.process = subprocess.Popen(
+                [*command, *place, *options],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def latest(self) -> Path:
+        return self.folder / "runs" / "latest"
+
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
+
+    def family(self) -> list[psutil.Process]:
+        """Every process whose command line names our folder: all that was ever started."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "status"]):
+            named = any(str(self.folder) in word for word in process.info["cmdline"] or ())
+            if named and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+    def agent(self, device: str) -> psutil.Process:
+        (found,) = [
+            process
+            for process in self.family()
+            if any(word.endswith(f"{device}/agent.toml") for word in process.cmdline())
+        ]
+        return found
+
+    def wait(self) -> int:
+        return self.process.wait(PATIENCE_S)
+
+    def wait_for_a_round(self) -> None:
+        rounds = self.latest / "rounds.jsonl"
+        self.wait_until(lambda: rounds.exists() and rounds.stat().st_size > 0)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline_s, self.output()
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Rehearsal]]:
+    """Starts a rehearsal; whatever a failing test leaves is killed."""
+    started = []
+
+    def begin(*options: str) -> Rehearsal:
+        started.append(Rehearsal(tmp_path, *options))
+        return started[-1]
+
+    yield begin
+    for rehearsal in started:
+        for process in rehearsal.family():
+            process.kill()
+        rehearsal.process.wait()
