@@ -17,7 +17,7 @@ demo: .stamps/operator .stamps/agent  ## train the example on four emulated boar
 	.venv/bin/edgesplit rehearse $(EXAMPLE)/job.toml --broker $(BROKER) --agent-python .venv-agent/bin/python
 
 test: .stamps/operator  ## run the tests
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 test-campaign: .stamps/operator  ## run the tests that take minutes
 	.venv/bin/python -m pytest -m campaign --timeout 1800
