@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import attrs
 import msgpack
 from attrs import frozen
 from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn
 
 from runtime.errors import WireError
 from runtime.tensors import PackedTensor, from_wire, to_wire
@@ -88,11 +89,45 @@ def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
     return hook
 
 
+def _is_sequence(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _of_a_list(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    """Lists alone become tuples: cattrs would take texts, bytes and maps apart as well."""
+    first, *rest = get_args(kind)
+    items = None if rest == [...] else (first, *rest)
+
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) not in (list, tuple) or (items and len(value) != len(items)):
+            raise WireError(f"{type(value).__name__} where a list of {kind} belongs")
+        kinds = items or (first,) * len(value)
+        return tuple(map(converter.structure, value, kinds))
+
+    return hook
+
+
+def _of_a_map(cls: type, converter: Converter) -> Callable[[Any, Any], Any]:
+    """Maps alone become instances: a class of defaults would come out of anything."""
+    structure: Callable[[Any, Any], Any] = make_dict_structure_fn(
+        cls, converter, _cattrs_detailed_validation=False
+    )
+
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not dict:
+            raise WireError(f"{type(value).__name__} where a map for {cls.__name__} belongs")
+        return structure(value, cls)
+
+    return hook
+
+
 def _strict_converter() -> Converter:
     converter = Converter(detailed_validation=False, unstruct_collection_overrides={tuple: list})
     for kind in (int, str, bytes, bool):
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook(float, _exactly(float, int))
+    converter.register_structure_hook_factory(attrs.has, lambda t: _of_a_map(t, converter))
+    converter.register_structure_hook_factory(_is_sequence, lambda t: _of_a_list(t, converter))
     converter.register_structure_hook(PackedTensor, lambda value, _: from_wire(value))
     converter.register_unstructure_hook(PackedTensor, to_wire)
     converter.register_unstructure_hook(bytes, lambda value: value)
