@@ -35,7 +35,9 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Replaces the file at `path`. Raises StorageError."""
         facts = {"run": self.run, "round": self.round, "positions": dict(self.positions)}
-        write_atomically(path, save(self.state, {"edgesplit": json.dumps(facts)}))
+        # safetensors writes the memory of an array, whatever the order of its axes.
+        state = {key: np.asarray(array, order="C") for key, array in self.state.items()}
+        write_atomically(path, save(state, {"edgesplit": json.dumps(facts)}))
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -44,8 +46,8 @@ class Checkpoint:
             with safe_open(path, "numpy") as file:
                 facts = json.loads((file.metadata() or {})["edgesplit"])
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return cls(facts["run"], facts["round"], facts["positions"], state)
-        except (OSError, KeyError, ValueError, SafetensorError) as error:
+            return cls(facts["run"], int(facts["round"]), dict(facts["positions"]), state)
+        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise StorageError(f"{path} is no checkpoint: {error}") from error
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from coordinator.job import CROSS_ENTROPY, Job
 from runtime.dataset import Dataset
-from runtime.entry_point import load_function
+from runtime.entry_point import in_one_line, load_function
 from runtime.errors import ModelError
 
 Objective = Callable[[Tensor, Tensor], Tensor]
@@ -20,12 +20,20 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 
 
 def build_objective(job: Job) -> Objective:
-    """Returns the job's loss: the built-in one, or what the user's factory returns."""
-    if job.loss.factory == CROSS_ENTROPY:
+    """Returns the job's loss: the built-in one, or what the user's factory returns.
+
+    Raises ModelError when the factory cannot be loaded, raises, or returns no function.
+    """
+    spec = job.loss.factory
+    if spec == CROSS_ENTROPY:
         return cross_entropy
-    made = load_function(job.loss.factory, job.base, ModelError)()
+    factory = load_function(spec, job.base, ModelError)
+    try:
+        made = factory()
+    except Exception as error:
+        raise ModelError(f"{spec} failed: {in_one_line(error)}") from error
     if not callable(made):
-        raise ModelError(f"{job.loss.factory} returned a {type(made).__name__}, not a function")
+        raise ModelError(f"{spec} returned a {type(made).__name__}, not a function")
     objective: Objective = made
     return objective
 

@@ -81,8 +81,7 @@ class CoordinatorExecutor:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint of this job. Raises ProgramError where it does not fit."""
-        shapes = {key: array.shape for key, array in self._state.items()}
-        if {key: array.shape for key, array in checkpoint.state.items()} != shapes:
+        if _forms(checkpoint.state) != _forms(self._state):
             raise ProgramError("the checkpoint is not one of this job's model and optimiser")
         self._take(checkpoint.state)
 
@@ -91,6 +90,8 @@ class CoordinatorExecutor:
         return 0.0
 
     def run(self, task: Any) -> Any:
+        # Each thread has a number of its own: oneDNN takes all cores in one that was not told.
+        torch.set_num_threads(self._job.server.threads_per_worker)
         match task:
             case OpenRound(plan):
                 for assignment in plan.assignments:
@@ -158,8 +159,7 @@ class CoordinatorExecutor:
     def _collect(self, task: Collect) -> None:
         own = self._device_state_keys(self._assignments[task.device].cut)
         arrays = unpack_all(task.tensors)
-        expected = {key: (a.dtype, a.shape) for key, a in self._state.items() if key in own}
-        if {key: (a.dtype, a.shape) for key, a in arrays.items()} != expected:
+        if _forms(arrays) != _forms({key: self._state[key] for key in own}):
             raise WireError(f"{task.device} returned another layer state than it was given")
         self._collected[task.device] = (task.samples, arrays)
 
@@ -208,3 +208,7 @@ class CoordinatorExecutor:
                 mine = (key for key in self._state if key.partition("#")[0] in weights)
                 self._device_keys[cut] = frozenset(mine)
             return self._device_keys[cut]
+
+
+def _forms(state: Mapping[str, Array]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    return {key: (array.dtype.str, array.shape) for key, array in state.items()}

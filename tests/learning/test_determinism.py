@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from attrs import evolve
 
 from runtime.ids import COORDINATOR, DeviceId
@@ -92,6 +94,22 @@ def test_the_servers_threads_do_not_matter(
         run = finished(run_of(lesson, tmp_path))
     assert workers[0].most_under_way == len(BOARDS)
     assert run.weights_sha256 == calm.weights_sha256
+
+
+def test_each_of_the_servers_threads_has_the_jobs_number_of_cores(
+    lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """oneDNN takes all cores in a thread that was not told, and sums up in another order."""
+    told: dict[str, set[int]] = {}
+
+    def spy(cores: int) -> None:
+        told.setdefault(threading.current_thread().name, set()).add(cores)
+
+    monkeypatch.setattr(torch, "set_num_threads", spy)
+    with coordinator_threads(2):
+        finished(run_of(lesson, tmp_path))
+    assert told.pop(threading.current_thread().name) == {1}
+    assert told and all(cores == {1} for cores in told.values())
 
 
 def test_the_seed_does_matter(lesson: Lesson, calm: ProductRun, tmp_path: Path) -> None:
