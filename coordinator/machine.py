@@ -150,6 +150,11 @@ def _saw_device(state: CoordinatorState, presence: DevicePresence, now: float) -
     known = state.peers.get(device)
     if device not in state.devices or (known and presence.incarnation < known.incarnation):
         return state, []
+    if presence.status != "online" and (not known or presence.incarnation > known.incarnation):
+        # The end of a life whose birth never came to us: the birth, if it comes yet, is news.
+        if known is None:
+            return state, []
+        presence = attrs.evolve(known, status=presence.status)
     if known == presence:
         return state, []
     seen = attrs.evolve(state, peers={**state.peers, device: presence})

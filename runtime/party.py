@@ -26,6 +26,8 @@ from runtime.wire import decode, decode_json, encode, encode_json
 
 S = TypeVar("S")
 
+_DROPS_RECORDED = 1000
+_ANYBODY = "*"
 _MQTT_BYTES = 19
 """Fixed header, topic length, packet id, expiry property and PUBACK of one message at QoS 1."""
 
@@ -217,7 +219,7 @@ class Party(Generic[S]):
     def _delivered(self, peer: DeviceId, kind: str, body: bytes, now: float) -> list[Effect]:
         cls = LETTERS.get(kind)
         if cls is None:
-            return self._drop(peer, f"letter of unknown kind {kind!r:.40}")
+            return self._drop(peer, "letter of unknown kind")
         try:
             decoded = decode(cls, body)
         except WireError:
@@ -246,7 +248,8 @@ class Party(Generic[S]):
         except WireError:
             return self._drop(peer, f"{row.leaf} does not decode")
         size_bytes = len(event.topic) + len(event.payload) + _MQTT_BYTES
-        self._traffic[peer] = self._traffic.get(peer, Traffic()).received(size_bytes)
+        if self._courier.knows(peer):
+            self._traffic[peer] = self._traffic.get(peer, Traffic()).received(size_bytes)
         frame: Any = decoded.value
         return self._carry(self._courier.received(peer, frame, now), now)
 
@@ -297,10 +300,10 @@ class Party(Generic[S]):
     def _drop(self, peer: str, reason: str) -> list[Effect]:
         """Counts; the first of its kind from a peer is put on record."""
         key = (peer, reason)
+        if key not in self._dropped and len(self._dropped) >= _DROPS_RECORDED:
+            # Names on topics are free to invent; what is remembered of them is not.
+            key = (_ANYBODY, reason)
         self._dropped[key] = self._dropped.get(key, 0) + 1
-        if self._dropped[key] > 1 or len(self._dropped) > _DROPS_RECORDED:
+        if self._dropped[key] > 1:
             return []
         return [Record("events", {"event": "dropped", "peer": peer, "reason": reason})]
-
-
-_DROPS_RECORDED = 1000

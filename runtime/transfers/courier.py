@@ -103,6 +103,10 @@ class Courier:
             self._granted_bytes -= self._granted.pop(peer, 0)
             self._count(self._inboxes.pop(peer).dropped)
 
+    def knows(self, peer: DeviceId) -> bool:
+        """Tells whether there is a session with `peer`."""
+        return peer in self._sessions
+
     def weigh(self, peer: DeviceId, weight: float) -> None:
         """Sets the share of `peer` in both directions."""
         self._granting.weigh(peer, weight)
