@@ -84,7 +84,7 @@ class Replica:
         if not torch.isfinite(loss) or cut.grad is None:
             raise ModelError(
                 f"training has diverged on {self._device} in round {place.round}, step "
-                f"{place.step}: the loss is {float(loss)}; lower the learning rate"
+                f"{place.step}: the loss is {float(loss.detach())}; lower the learning rate"
             )
         if place.ends_step:
             self._update(place)
