@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from types import ModuleType
 
-from coordinator.commands import coordinate, cuts, data, rehearse
+from coordinator.commands import boards, coordinate, cuts, data, rehearse
 from runtime.errors import EdgeSplitError
 from runtime.exits import Exit, exit_for, exit_table
 
@@ -17,6 +17,7 @@ _COMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
     ("coordinator", coordinate, "train with the boards at a broker"),
     ("cuts", cuts, "show where a model can be cut and what each cut costs"),
     ("data", data, "deal a data set out to devices"),
+    ("boards", boards, "show what is known of each kind of board"),
 )
 
 
