@@ -20,7 +20,18 @@ DROPOUT = ZooCase(
 )
 
 
-@pytest.fixture(params=[*ZOO, DROPOUT], ids=lambda case: case.name, scope="module")
+LONG = pytest.mark.campaign
+CASES = [
+    pytest.param(
+        case, id=case.name, marks=LONG if case.name in ("vgg16-group", "resnet18-group") else ()
+    )
+    for case in (*ZOO, DROPOUT)
+]
+DEPTHS = [0.0, 0.25, 0.5, pytest.param(0.75, marks=LONG), pytest.param(1.0, marks=LONG)]
+"""Of the cut, as a share of all the model's cuts."""
+
+
+@pytest.fixture(params=CASES, scope="module")
 def case(request: pytest.FixtureRequest) -> ZooCase:
     chosen: ZooCase = request.param
     return chosen
@@ -31,7 +42,7 @@ def traced(case: ZooCase, one_thread: None) -> TracedModel:
     return trace(case.model(), [case.batch()])
 
 
-@pytest.mark.parametrize("depth", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("depth", DEPTHS)
 def test_gradients_from_the_same_saved_tensors(
     traced: TracedModel, case: ZooCase, depth: float
 ) -> None:

@@ -15,8 +15,8 @@ from tests.learning.standard import BOARD, Standards
 LESSONS = [
     (SMALL_CNN, "block1"),
     (SMALL_CNN, "block2"),
-    (RESNET, "layer1"),
-    (SMOOTH_RESNET, "layer2.0"),
+    (RESNET, "layer1.0"),
+    (SMOOTH_RESNET, "layer1.1"),
     (VIT, "blocks.0"),
     (VIT_DROPOUT, "blocks.0"),
 ]
