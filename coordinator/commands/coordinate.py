@@ -64,8 +64,11 @@ def run(args: argparse.Namespace) -> Exit:
 
 def _check_cuts(job: Job, fleet: Fleet, args: argparse.Namespace) -> None:
     from coordinator.cut_check import cut_problems, trace_job
+    from coordinator.replica_memory import memory_problems
 
-    refuse(cut_problems(job, args.job, fleet, job_files.fleet_path(args), trace_job(job)))
+    traced = trace_job(job)
+    refuse(cut_problems(job, args.job, fleet, job_files.fleet_path(args), traced))
+    refuse(memory_problems(job, args.job, fleet, traced))
 
 
 def _record(args: argparse.Namespace, job: Job) -> RunRecord:
