@@ -63,7 +63,12 @@ class WallClock:
             action()
 
     def _run_due(self) -> None:
-        while self._timers and self._timers[0][0] <= self.now() and self._running:
+        # Those set meanwhile wait for the next turn: a timer that sets itself again for now must
+        # not keep posted actions waiting for ever.
+        now, newest = self.now(), next(self._count)
+        while self._timers and self._timers[0][0] <= now and self._timers[0][1] < newest:
+            if not self._running:
+                return
             heapq.heappop(self._timers)[2]()
 
     def _patience_s(self) -> float | None:
