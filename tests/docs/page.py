@@ -58,3 +58,16 @@ def anchors(page: Path) -> set[str]:
     """Returns the anchors that GitHub gives to the headings."""
     headings = (heading.lower() for heading in _HEADING.findall(prose(page)))
     return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
+
+
+def section(page: Path, heading: str) -> str:
+    """Returns what stands between a heading and the next one, without fenced blocks."""
+    _, found, rest = prose(page).partition(f"# {heading}\n")
+    assert found, f"{page.name} has no section {heading!r}"
+    return re.split(r"^#", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def table(text: str) -> list[list[str]]:
+    """Returns the cells of the first table, without its head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
