@@ -30,7 +30,7 @@ class Front:
 
 FRONTS = {
     "resnet18": Front("coordinator.zoo.resnet:resnet18", "layer2"),
-    "mobilenetv2": Front("coordinator.zoo.mobilenet:mobilenet", "blocks.6"),
+    "mobilenetv2": Front("coordinator.zoo.mobilenet:mobilenet", "blocks.2"),
 }
 
 

@@ -1,0 +1,19 @@
+"""Runs the benchmarks that take minutes at most; `make bench` calls it."""
+
+from __future__ import annotations
+
+from benchmarks import board_step, virtual_world
+
+
+def main() -> None:
+    """Prints every table under its heading."""
+    for title, benchmark in (
+        ("A board's training step (batch 16, 32x32, one thread)", board_step.main),
+        ("The virtual world (null executors, 200 rounds of 2 local steps)", virtual_world.main),
+    ):
+        print(f"\n## {title}\n", flush=True)
+        benchmark([])
+
+
+if __name__ == "__main__":
+    main()
