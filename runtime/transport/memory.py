@@ -37,6 +37,8 @@ class MemoryBroker:
         self._random = random.Random(seed)
         self._retained: TopicTree[Arrived] = TopicTree()
         self._subscribers: TopicTree[MemoryTransport] = TopicTree()
+        self._takers: dict[str, tuple[MemoryTransport, ...]] = {}
+        """By topic, until somebody joins or leaves."""
         self._members: set[MemoryTransport] = set()
         self.delivered = 0
 
@@ -50,6 +52,7 @@ class MemoryBroker:
 
     def _join(self, member: MemoryTransport) -> None:
         self._members.add(member)
+        self._takers.clear()
         member._tell_now(Up())
         for subscription in member._subscriptions:
             self._subscribers.at(subscription).append(member)
@@ -59,13 +62,16 @@ class MemoryBroker:
     def _leave(self, member: MemoryTransport) -> None:
         if member in self._members:
             self._members.remove(member)
+            self._takers.clear()
             for subscription in member._subscriptions:
                 self._subscribers.at(subscription).remove(member)
 
     def _publish(self, topic: str, payload: bytes, retain: bool) -> None:
         if retain:
             self._retained.at(topic)[:] = [Arrived(topic, payload, retained=True)][: len(payload)]
-        for member in self._subscribers.filters_matching(topic):
+        if topic not in self._takers:
+            self._takers[topic] = tuple(self._subscribers.filters_matching(topic))
+        for member in self._takers[topic]:
             self._deliver(member, Arrived(topic, payload))
 
     def _deliver(self, member: MemoryTransport, event: Arrived) -> None:
