@@ -100,16 +100,22 @@ def _field_hook(one: attrs.Attribute[Any]) -> Callable[[Any, Any], Any]:
 
 
 def _check_units(name: str, value: Any) -> None:
-    """Refuses figures in another unit than their field is named for."""
-    items = {f"[{index}].": one for index, one in enumerate(value)} if _is_tuple(value) else {}
-    for path, one in (items or {"": value}).items():
-        if isinstance(one, Figure) and one.unit != unit_of(name):
-            message, fix = f"{one.unit!r} is not the unit of {name}", f"write {unit_of(name)!r}"
-            raise Refused(message, fix, f"{path}unit")
+    """Refuses the figures that are in another unit than their field is named for."""
+    unit = unit_of(name)
+    wrong = [
+        Refused(f"{one.unit!r} is not the unit of {name}", f"write {unit!r}", f"{step}unit")
+        for step, one in _figures(value)
+        if one.unit != unit
+    ]
+    if wrong:
+        raise BaseValidationError(name, wrong, Figure)
 
 
-def _is_tuple(value: Any) -> bool:
-    return isinstance(value, tuple)
+def _figures(value: Any) -> list[tuple[str, Figure]]:
+    """Returns a figure, or each of a list of them, with the step that leads to it."""
+    items = value if isinstance(value, tuple) else ()
+    found = [(f"[{index}].", one) for index, one in enumerate(items)] or [("", value)]
+    return [(step, one) for step, one in found if isinstance(one, Figure)]
 
 
 def _scalar(data: Any, kind: Any) -> Any:

@@ -57,7 +57,7 @@ usable_mib = {figure(427, "MB")}
 memcpy_mb_per_s = {{ value = -1, unit = "MB/s", how = " ", kind = "guessed", date = "today" }}
 
 [power]
-modes_w = [{figure(5, "W")}, {figure(10, "kW")}]
+modes_w = [{figure(5, "W")}, {figure(10, "kW")}, {figure(15, "mW")}]
 """
     found = problems(write_card(tmp_path, text))
     fixes = {key: f"{problem.message}; {problem.fix}" for key, problem in found.items()}
@@ -87,6 +87,7 @@ modes_w = [{figure(5, "W")}, {figure(10, "kW")}]
         ),
         "memory.memcpy_mb_per_s.source": "it is missing; add a text in quotes",
         "power.modes_w[1].unit": "'kW' is not the unit of modes_w; write 'W'",
+        "power.modes_w[2].unit": "'mW' is not the unit of modes_w; write 'W'",
     }
 
 
@@ -103,6 +104,22 @@ def test_a_range_has_to_rise(tmp_path: Path) -> None:
     assert refused(tmp_path, f"[compute]\nfp64_hpl_gflops = {wrong}\n") == {
         "compute.fp64_hpl_gflops.high": "7.0 is not above 8.0; write value < high"
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "after"),
+    [
+        ("cpu.date", "2026-01-02", "2026-01-02T10:00:00"),
+        ("cpu.date", "2026-01-02", '"2026-01-02"'),
+        ("cpu.clusters[0].count", "= 4", "= true"),
+        ("cpu.clusters[0].count", "= 4", "= 4.0"),
+        ("cpu.arch", '"aarch64"', "64"),
+    ],
+)
+def test_a_value_of_another_type_is_not_converted(
+    tmp_path: Path, key: str, before: str, after: str
+) -> None:
+    assert set(problems(write_card(tmp_path, MINIMAL.replace(before, after)))) == {key}
 
 
 @pytest.mark.parametrize("text", ["cpu = 1", "cpu = [1]", "cpu = []", 'cpu = "fast"'])
