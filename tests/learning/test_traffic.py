@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from attrs import evolve
-from torch import nn
 
-import coordinator.device_programs
-from coordinator.compiling.compiler import compile_segment
 from coordinator.cutting import Cut, trace
 from coordinator.job import CodecName
 from coordinator.zoo.small_cnn import small_cnn
 from runtime.ids import DeviceId
-from runtime.program import Codec, SegmentProgram
 from tests.learning import laboratory
 from tests.learning.laboratory import FixedCuts
 from tests.learning.lesson import SMALL_CNN
@@ -48,33 +43,15 @@ def traffic(codec: CodecName, local_steps: int, folder: Path) -> dict[DeviceId, 
 
 @pytest.fixture(scope="module")
 def step_bytes(
-    tmp_path_factory: pytest.TempPathFactory, one_thread: None
+    tmp_path_factory: pytest.TempPathFactory, one_thread: None, shelf: None
 ) -> dict[CodecName, dict[DeviceId, int]]:
     """Bytes of a step by codec and board: what longer rounds add, layer state cancelling out."""
     found: dict[CodecName, dict[DeviceId, int]] = {}
     codecs: tuple[CodecName, ...] = ("fp32", "int8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coordinator.device_programs, "compile_segment", Memory())
-        for codec in codecs:
-            short, long = (
-                traffic(codec, steps, tmp_path_factory.mktemp(codec)) for steps in (1, 2)
-            )
-            found[codec] = {device: long[device] - short[device] for device in CUTS}
+    for codec in codecs:
+        short, long = (traffic(codec, steps, tmp_path_factory.mktemp(codec)) for steps in (1, 2))
+        found[codec] = {device: long[device] - short[device] for device in CUTS}
     return found
-
-
-class Memory:
-    """Compiles each cut and codec once: the one model of this file gives the same program."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, Codec], SegmentProgram] = {}
-
-    def __call__(
-        self, module: nn.Module, inputs: Sequence[torch.Tensor], *, cut: str, codec: Codec
-    ) -> SegmentProgram:
-        if (cut, codec) not in self._made:
-            self._made[cut, codec] = compile_segment(module, inputs, cut=cut, codec=codec)
-        return self._made[cut, codec]
 
 
 def test_there_are_cuts_at_every_block() -> None:
