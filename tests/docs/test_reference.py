@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import attrs
 import pytest
 
-from coordinator import fleet, job
+from coordinator import fleet, job, main
 from coordinator.summary import summarise
 from device_agent import config as agent
 from runtime.emulation_spec import Emulation
 from runtime.exits import Exit
-from tests.docs.page import DOCS, REPOSITORY, anchors, links, section, table
+from tests.docs.page import DOCS, REPOSITORY, anchors, blocks, links, section, table
 from tests.record.entries import closed, part
 
 OPERATING = DOCS / "operating.md"
@@ -74,6 +75,20 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (page.parent / place).resolve() if place else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_commands_take_the_arguments_that_are_shown() -> None:
+    lines = [
+        line.split("edgesplit ", 1)[1]
+        for page in PAGES
+        for block in blocks(page)
+        if block.language == "sh"
+        for line in block.text.splitlines()
+        if re.match(r"\S*edgesplit ", line)
+    ]
+    assert len(lines) > 5
+    for line in lines:
+        main._parser().parse_args(shlex.split(line))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
