@@ -30,7 +30,8 @@ class Front:
 
 FRONTS = {
     "resnet18": Front("coordinator.zoo.resnet:resnet18", "layer2"),
-    "mobilenetv2": Front("coordinator.zoo.mobilenet:mobilenet", "blocks.2"),
+    "mobilenetv2-blocks.1": Front("coordinator.zoo.mobilenet:mobilenet", "blocks.1"),
+    "mobilenetv2-blocks.2": Front("coordinator.zoo.mobilenet:mobilenet", "blocks.2"),
 }
 
 
@@ -199,7 +200,7 @@ def segment_step(front: Front, folder: Path):  # type: ignore[no-untyped-def]
 
 
 def agent_step(front: Front, folder: Path):  # type: ignore[no-untyped-def]
-    """The same through everything that an agent process loads, int8 both ways."""
+    """The same through everything that an agent process loads; gradients come as int8."""
     import hashlib
 
     import numpy as np

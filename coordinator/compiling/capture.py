@@ -23,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from coordinator.compiling.decompositions import DECOMPOSITIONS, composites_kept_whole
 from coordinator.compiling.dropout import bind_masks, mask_specs, replace_dropout
 from coordinator.compiling.module_state import ModuleState
+from coordinator.compiling.thrift import save_outputs_of_clamps
 from runtime.errors import EdgeSplitError, ModelError
 from runtime.program import MaskSpec
 
@@ -80,7 +81,9 @@ def capture(module: nn.Module, inputs: Sequence[Tensor]) -> Captured:
         [tensor.detach().clone() for tensor in inputs],
         [torch.ones(spec.shape, dtype=torch.bool) for spec in masks],
     )
-    return Captured(state, graphs["forward"], graphs["backward"], masks)
+    captured = Captured(state, graphs["forward"], graphs["backward"], masks)
+    save_outputs_of_clamps(captured.forward, captured.backward, captured.result_count)
+    return captured
 
 
 def capture_inference(module: nn.Module, inputs: Sequence[Tensor]) -> GraphModule:
