@@ -1,0 +1,1 @@
+"""The scheduler's mathematics: problems, planners, bounds. Values in, values out."""

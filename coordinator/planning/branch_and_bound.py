@@ -1,0 +1,136 @@
+"""The fastest plan, with proof: prices bound it from below, branch and bound closes the gap.
+
+With one shared direction this is the bisection on the round time, where device i needs
+need_i(t) = min over options of bytes / (t - compute); see `demand.StaticShares`. With two
+budgets, a server queue or replica memory, prices alone may leave a gap; then the options of one
+device are parted in two and both parts are searched, the more promising first.
+"""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+
+import numpy as np
+from attrs import define, field, frozen
+
+from coordinator.planning.demand import StaticShares
+from coordinator.planning.draft import Draft, first_draft
+from coordinator.planning.parting import part
+from coordinator.planning.repair import repair
+from coordinator.planning.search import Found, search
+from coordinator.planning.tables import Floats, Mask, Tables
+
+_CALL_CELLS = 4_000
+"""What an evaluation costs besides its cells, in cells."""
+_EVALUATIONS = (8, 40, 200)
+
+
+@frozen
+class Effort:
+    """When to stop: at `tolerance`, a relative gap; after evaluating about `patient_cells` options
+    at `fair_gap`; after `cells` at any gap.
+    """
+
+    tolerance: float = 1e-6
+    fair_gap: float = 1e-3
+    patient_cells: int = 8_000_000
+    cells: int = 40_000_000
+
+
+THOROUGH = Effort()
+
+
+@frozen(eq=False)
+class Best:
+    """The best plan found, and what no plan can beat."""
+
+    draft: Draft
+    bound_s: float
+
+
+def best_plan(tables: Tables, effort: Effort = THOROUGH) -> Best | None:
+    """Returns the fastest plan; None if no plan fits the server's memory."""
+    first = first_draft(tables)
+    if first is None:
+        return None
+    return _Tree(tables, effort, best_shares(tables, first)).grow()
+
+
+def best_shares(tables: Tables, draft: Draft, tolerance: float = 1e-9) -> Draft:
+    """Returns a draft's options with the best static shares, to a fraction of the round time."""
+    columns = (tables.ids == draft.ids[:, None]).argmax(axis=1)
+    demand = StaticShares(tables.choose(columns))
+    found = search(demand, 0.0, draft.round_s, tolerance=tolerance, evaluations=400)
+    return found.draft or draft
+
+
+@define(eq=False)
+class _Tree:
+    root: Tables
+    effort: Effort
+    incumbent: Draft
+    spent_cells: int = 0
+    closed_s: float = np.inf
+    _open: list[tuple[float, int, Tables]] = field(factory=list)
+    _order: count[int] = field(factory=count)
+
+    def grow(self) -> Best:
+        self._push(0.0, self.root)
+        while self._open and not self._enough(self._open[0][0]):
+            bound_s, _, tables = heapq.heappop(self._open)
+            self._visit(bound_s, tables)
+        left = [bound_s for bound_s, _, _ in self._open]
+        return Best(self.incumbent, min([self.incumbent.round_s, self.closed_s, *left]))
+
+    @property
+    def _target_s(self) -> float:
+        """Plans that are not faster than this are not worth finding."""
+        return self.incumbent.round_s * (1 - self.effort.tolerance)
+
+    def _enough(self, bound_s: float) -> bool:
+        if self.spent_cells > self.effort.patient_cells:
+            bound_s += self.incumbent.round_s * self.effort.fair_gap
+        return bound_s >= self._target_s or self.spent_cells > self.effort.cells
+
+    def _push(self, bound_s: float, tables: Tables) -> None:
+        heapq.heappush(self._open, (bound_s, next(self._order), tables))
+
+    def _visit(self, bound_s: float, tables: Tables) -> None:
+        """Bounds a node, strikes the options that cannot win, and parts what is left."""
+        for evaluations in _EVALUATIONS:
+            found = self._search(tables, bound_s, evaluations)
+            bound_s = found.bound_s
+            mask = self._worth(tables, found.prices)
+            if bound_s >= self._target_s or not mask.any(axis=1).all():
+                self.closed_s = min(self.closed_s, max(bound_s, self._target_s))
+                return
+            if evaluations != _EVALUATIONS[-1]:
+                tables = tables.keep(mask)
+        self._adopt(repair(tables, found.prices, (bound_s + self.incumbent.round_s) / 2))
+        for half in part(tables, mask, found):
+            self._push(bound_s, tables.keep(half))
+
+    def _search(self, tables: Tables, bound_s: float, evaluations: int) -> Found:
+        best_s, tolerance = self.incumbent.round_s, self.effort.tolerance
+        demand = StaticShares(tables)
+        found = search(demand, bound_s, best_s, tolerance=tolerance, evaluations=evaluations)
+        rows, columns = tables.shape
+        self.spent_cells += found.evaluations * (rows * columns + _CALL_CELLS)
+        self._adopt(found.draft)
+        return found
+
+    def _adopt(self, draft: Draft | None) -> None:
+        if draft is None:
+            return
+        draft = best_shares(self.root, draft)
+        if draft.round_s < self.incumbent.round_s:
+            self.incumbent = draft
+
+    def _worth(self, tables: Tables, prices: Floats) -> Mask:
+        """Marks the options that a plan faster than the best one could still take."""
+        costs = StaticShares(tables).answer(prices, self._target_s).costs
+        least = costs.min(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            worth: Mask = costs - least <= 1 - least.sum() + 1e-9
+        return worth
