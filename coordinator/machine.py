@@ -46,6 +46,7 @@ from runtime.letters import (
 )
 from runtime.party import (
     Announce,
+    Drop,
     LinkDown,
     LinkUp,
     MachineEffect,
@@ -89,6 +90,7 @@ class CoordinatorState:
     positions: Mapping[DeviceId, int] = field(factory=dict)
     peers: Mapping[DeviceId, DevicePresence] = field(factory=dict)
     duties: Mapping[DeviceId, Duty] = field(factory=dict)
+    refused: Mapping[DeviceId, str] = field(factory=dict)
 
     @property
     def presence(self) -> CoordinatorPresence:
@@ -124,8 +126,10 @@ def react(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
         case StopAsked():
             farewell = attrs.evolve(state.presence, status="left")
             return state, [Announce(farewell), Halt(Exit.OK, "asked to stop")]
-        case LinkUp() | LinkDown():
-            return state, [_event(type(event).__name__)]
+        case LinkUp():
+            return state, [_event("link up")]
+        case LinkDown(reason):
+            return state, [_event("link down", reason=reason)]
 
 
 def _event(name: str, **facts: Any) -> Record:
@@ -165,9 +169,18 @@ def _saw_device(state: CoordinatorState, presence: DevicePresence, now: float) -
     if newborn and presence.status == "online":
         refusal = _why_not(state, presence)
         if refusal:
-            return state, [_event("refused", device=device, reason=refusal)]
+            return _refuse(state, device, refusal)
         effects.append(OpenSession(device, Session(state.incarnation, presence.incarnation)))
     return _continue(seen, device, newborn, effects, now)
+
+
+def _refuse(state: CoordinatorState, device: DeviceId, reason: str) -> Outcome:
+    """Tells the operator once; the device may announce itself for ever."""
+    if state.refused.get(device) == reason:
+        return state, []
+    refused = {**state.refused, device: reason}
+    event = _event("refused", device=device, reason=reason)
+    return attrs.evolve(state, refused=refused), [event]
 
 
 def _why_not(state: CoordinatorState, presence: DevicePresence) -> str | None:
@@ -240,11 +253,13 @@ def _received(state: CoordinatorState, peer: DeviceId, letter: Letter, traffic: 
             or duty.phase != "training"
             or (letter.run, letter.attempt) != (state.run, duty.attempt)
         ):
-            return state, [_event("stale letter", device=peer, letter=type(letter).__name__)]
+            return state, [Drop(peer, f"stale {type(letter).__name__}")]
         case Step() if duty and (letter.step, letter.micro_batch) == (duty.step, duty.micro_batch):
             serve = ServeStep(peer, duty.attempt, letter.step, letter.micro_batch, letter.tensors)
             return state.with_duty(attrs.evolve(duty, phase="serving")), [Submit(serve)]
         case RoundResult() if duty and duty.step == state.recipe.local_steps:
+            if letter.samples != duty.assignment.batch * state.recipe.local_steps:
+                return _fail(state, peer, f"{peer} says that it trained {letter.samples} samples")
             collected = attrs.evolve(
                 duty,
                 phase="collecting",
@@ -257,7 +272,7 @@ def _received(state: CoordinatorState, peer: DeviceId, letter: Letter, traffic: 
         case Refusal():
             return _fail(state, peer, f"{peer} refuses the round: {letter.reason}")
         case _:
-            return state, [_event("stale letter", device=peer, letter=type(letter).__name__)]
+            return state, [Drop(peer, f"stale {type(letter).__name__}")]
 
 
 def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Outcome:
@@ -371,8 +386,8 @@ def _failed(state: CoordinatorState, task: Any, reason: str, code: Exit) -> Outc
             if duty and duty.attempt == attempt:
                 return _fail(state, device, reason)
             return state, []
-        case FetchProgram(device, digest):
-            return state, [_event("no such program", device=device, digest=digest)]
+        case FetchProgram(device):
+            return state, [Drop(device, "request for no program of this run")]
         case _:
             return attrs.evolve(state, stage="finished"), [Halt(code, reason)]
 

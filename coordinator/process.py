@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 from coordinator.checkpoint import Checkpoint
 from coordinator.final_model import save_final_model
@@ -19,6 +18,7 @@ from runtime import wire
 from runtime.broker_url import BrokerUrl
 from runtime.clock import WallClock
 from runtime.dataset import Dataset, open_source
+from runtime.effects import Halt
 from runtime.ending import Ending, obey_signals
 from runtime.executor import ThreadWorker
 from runtime.exits import Exit
@@ -44,16 +44,16 @@ def run_coordinator(
     resume: bool = False,
     keepalive_s: int = 10,
     with_parent: bool = False,
-) -> Exit:
+) -> Halt:
     """Runs a job to its end, or until asked to stop (SIGTERM, Ctrl-C) or superseded.
 
-    Raises EdgeSplitError for whatever keeps it from starting.
+    Returns why it ended. Raises EdgeSplitError for whatever keeps it from starting.
     """
     executor = CoordinatorExecutor(job, _evaluation(job), record.run, record.checkpoint_path)
     checkpoint = _restore(executor, record) if resume else None
     if _is_complete(job, record):
         save_final_model(executor, job, record)
-        return Exit.OK
+        return Halt(Exit.OK, "the job was done already")
     state = _first_state(job, fleet, record, checkpoint)
     clock = WallClock()
     ending = Ending(clock)
@@ -80,7 +80,7 @@ def run_coordinator(
     record.append("events", entry)
     if ending.halt.code is Exit.OK and _is_complete(job, record):
         save_final_model(executor, job, record)
-    return ending.halt.code
+    return ending.halt
 
 
 def _evaluation(job: Job) -> Dataset:
@@ -110,14 +110,20 @@ def _first_state(
         recipe=job.recipe,
         planner=FixedPlanner(batches, job.codec.up, job.codec.down, fleet.cut_at),
         codecs=frozenset({job.codec.up, job.codec.down}),
-        logged={plan.round: plan for plan in map(_plan, record.plans())},
+        logged=_logged(record, devices),
         round=checkpoint.round + 1 if checkpoint else 1,
         positions={device: positions.get(device, 0) for device in devices},
     )
 
 
-def _plan(entry: dict[str, Any]) -> Plan:
-    return wire.from_builtin(Plan, entry)
+def _logged(record: RunRecord, devices: tuple[DeviceId, ...]) -> dict[int, Plan]:
+    """Returns the plans on record, without those for another fleet: they are made anew."""
+    plans = [wire.from_builtin(Plan, entry) for entry in record.plans()]
+    return {
+        plan.round: plan
+        for plan in plans
+        if tuple(one.device for one in plan.assignments) == devices
+    }
 
 
 def _is_complete(job: Job, record: RunRecord) -> bool:

@@ -150,10 +150,10 @@ def news(event: Mapping[str, Any]) -> str | None:
             return f"{device}: lost; the round waits for it"
         case "refused" | "attempt failed" as what:
             return f"{device}: {what}: {reason}"
-        case "LinkUp":
+        case "link up":
             return "connected to the broker"
-        case "LinkDown":
-            return "the connection to the broker is lost; trying again"
+        case "link down":
+            return f"no connection to the broker: {reason}; trying again"
     return None
 
 

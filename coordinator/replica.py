@@ -79,7 +79,7 @@ class Replica:
         """
         set_masks(self._dropouts, len(smashed), lambda purpose: self._random(purpose, place))
         cut = torch.from_numpy(smashed).requires_grad_()
-        loss = self._objective(self._module(cut), torch.from_numpy(labels))
+        loss = self._loss(cut, torch.from_numpy(labels))
         loss.backward()  # type: ignore[no-untyped-call]
         if not torch.isfinite(loss) or cut.grad is None:
             raise ModelError(
@@ -89,6 +89,13 @@ class Replica:
         if place.ends_step:
             self._update(place)
         return cut.grad.numpy(), float(loss.detach())
+
+    def _loss(self, cut: Tensor, labels: Tensor) -> Tensor:
+        try:
+            return self._objective(self._module(cut), labels)
+        except (RuntimeError, ValueError, IndexError) as error:
+            # torch's words for labels that do not go with the outputs: the device chose them.
+            raise ModelError(f"the step of {self._device} does not fit: {error}") from error
 
     def _update(self, place: Place) -> None:
         recipe = self._recipe

@@ -78,6 +78,10 @@ class RunRecord:
         return self.folder.resolve().name
 
     @property
+    def job_path(self) -> Path:
+        return self.folder / "job.json"
+
+    @property
     def checkpoint_path(self) -> Path:
         return self.folder / "checkpoint.safetensors"
 

@@ -140,7 +140,11 @@ class CoordinatorExecutor:
         if LABELS not in tensors:
             raise WireError("a step without labels")
         labels = unpack(tensors[LABELS])
-        if labels.dtype.kind not in "iu" or labels.shape[:1] != smashed_shape[:1]:
+        if (
+            labels.dtype.kind not in "iu"
+            or labels.shape[:1] != smashed_shape[:1]
+            or not labels.size
+        ):
             raise WireError(f"labels are {labels.dtype}{list(labels.shape)}")
         if labels.min() < 0 or labels.max() >= self._job.input.classes:
             raise WireError(f"labels leave the {self._job.input.classes} classes of the job")

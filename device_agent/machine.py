@@ -39,6 +39,7 @@ from runtime.letters import (
 )
 from runtime.party import (
     Announce,
+    Drop,
     LinkDown,
     LinkUp,
     MachineEffect,
@@ -108,8 +109,10 @@ def react(state: AgentState, event: MachineEvent, now: float) -> Outcome:
         case StopAsked():
             farewell = attrs.evolve(state.birth, status="left")
             return state, [Announce(farewell), Halt(Exit.OK, "asked to stop")]
-        case LinkUp() | LinkDown():
-            return state, []
+        case LinkUp():
+            return state, [Record("events", {"event": "link up"})]
+        case LinkDown(reason):
+            return state, [Record("events", {"event": "link down", "reason": reason})]
 
 
 def _saw_coordinator(state: AgentState, presence: CoordinatorPresence) -> Outcome:
@@ -153,13 +156,16 @@ def _received(state: AgentState, letter: Letter) -> Outcome:
             task = Backward(work.attempt, work.step, work.micro_batch, letter.tensors)
             return _advance(state, work, "backward", task)
         case _:
-            entry = {"event": "stale letter", "letter": type(letter).__name__}
-            return state, [Record("events", entry)]
+            return state, [_stale(letter)]
+
+
+def _stale(letter: Letter) -> Drop:
+    return Drop(COORDINATOR, f"stale {type(letter).__name__}")
 
 
 def _ordered(state: AgentState, order: RoundOrder) -> Outcome:
     if state.latest and state.latest[0] == order.run and order.attempt <= state.latest[1]:
-        return state, [Record("events", {"event": "stale letter", "letter": "RoundOrder"})]
+        return state, [_stale(order)]
     taken = attrs.evolve(state, latest=(order.run, order.attempt))
     return _advance(taken, Work(order, "finding"), "finding", FindProgram(order.program))
 

@@ -102,7 +102,7 @@ def _prepare(config: AgentConfig) -> tuple[DevicePresence, DeviceExecutor]:
 
 def _transport(config: AgentConfig) -> MqttTransport:
     try:
-        url = BrokerUrl.parse(config.agent.broker)
+        url = BrokerUrl.parse(config.agent.broker, config.base)
     except ValueError as error:
         raise BrokerError(f"[agent] broker: {error}") from error
     client_id = f"edgesplit-{config.agent.fleet}-{config.agent.device}"

@@ -41,13 +41,15 @@ class BrokerUrl:
     key: Path | None = None
 
     @classmethod
-    def parse(cls, text: str) -> BrokerUrl:
+    def parse(cls, text: str, base: Path | None = None) -> BrokerUrl:
         """The URL in `text`, with a `password_file` already read.
+
+        Relative paths start at the folder `base`, or at the working directory.
 
         Raises ValueError with a sentence for the user, never with a password in it.
         """
         parts = _split(text)
-        options = _options(parts)
+        options = _options(parts, base or Path())
         user = unquote(parts.username) if parts.username else options.get("user")
         password = _password(parts, options)
         if password is not None and not user:
@@ -84,7 +86,7 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
-def _options(parts: SplitResult) -> dict[str, str]:
+def _options(parts: SplitResult, base: Path) -> dict[str, str]:
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     allowed = _OPTIONS[parts.scheme]
     unknown = sorted({name for name, _ in pairs} - allowed)
@@ -93,7 +95,7 @@ def _options(parts: SplitResult) -> dict[str, str]:
         raise ValueError(f"{parts.scheme}:// does not take {', '.join(unknown)}; it takes {known}")
     if len(dict(pairs)) < len(pairs):
         raise ValueError("an option is given twice after the '?'")
-    return dict(pairs)
+    return {name: str(base / text) if name != "user" else text for name, text in pairs}
 
 
 def _password(parts: SplitResult, options: dict[str, str]) -> str | None:

@@ -119,7 +119,15 @@ class Announce:
     presence: Presence
 
 
-MachineEffect = Send | OpenSession | Weigh | Announce | Submit | Record | Wake | Halt
+@frozen
+class Drop:
+    """Count something from `peer` that was thrown away; the first of its kind goes on record."""
+
+    peer: DeviceId
+    reason: str
+
+
+MachineEffect = Send | OpenSession | Weigh | Announce | Drop | Submit | Record | Wake | Halt
 Machine = Callable[[S, MachineEvent, float], tuple[S, list[MachineEffect]]]
 """`(state, event, now) -> (state, effects)`: values in, values out."""
 
@@ -198,6 +206,8 @@ class Party(Generic[S]):
                 case Announce(presence):
                     self._presence = presence
                     effects += self._announce()
+                case Drop(peer, reason):
+                    effects += self._drop(peer, reason)
                 case Wake(at_s):
                     self._wakes.append(at_s)
                 case _:

@@ -90,7 +90,10 @@ class Fleet:
 
     def parse(self, topic: str) -> tuple[Topic, DeviceId | None] | None:
         """Returns the row of `topic` and the device it names, or None for a foreign topic."""
-        match topic.removeprefix(f"{PREFIX}/{self.name}/").split("/"):
+        prefix = f"{PREFIX}/{self.name}/"
+        if not topic.startswith(prefix):
+            return None
+        match topic.removeprefix(prefix).split("/"):
             case ["coordinator", "state"]:
                 return COORDINATOR_STATE, None
             case ["devices", device, "state"] if is_legal_id(device):

@@ -22,7 +22,7 @@ T = TypeVar("T")
 HEADINGS = ("id", "name", "status", "CPU", "to measure", "RAM MiB", "fp32 GFLOPS", "Mbit/s")
 NOTE = (
     "fp32 GFLOPS are priors, right to a factor of two at best; '<' marks an upper bound (twice\n"
-    "HPL in fp64). Mbit/s are measured; in brackets nominal. A board measures itself when it joins."
+    "HPL in fp64). Mbit/s are measured; in brackets nominal."
 )
 _STATUSES = ("supported", "community", "eol")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from coordinator.commands import job_files
 from coordinator.fleet import Fleet
 from coordinator.job import Job
+from coordinator.job_record import changes_since, keep_job
 from coordinator.run_record import RunRecord
 from coordinator.summary import in_words, summarise, write_summary
 from runtime.broker_url import BrokerUrl
@@ -52,6 +53,10 @@ def run(args: argparse.Namespace) -> Exit:
     job, fleet = job_files.read(args)
     _check_cuts(job, fleet, args)
     record = _record(args, job)
+    if args.resume:
+        refuse(changes_since(record, job, args.job))
+    else:
+        keep_job(record, job)
     _log_to(record.folder / "coordinator.log", args.verbose)
     if len(record.rounds()) >= job.training.rounds and record.final_onnx_path.exists():
         sys.stdout.write(f"{record.run} is complete already\n")
@@ -95,7 +100,7 @@ def _train(job: Job, fleet: Fleet, args: argparse.Namespace, record: RunRecord) 
     past = record.rounds()
     with LiveTable(sorted(fleet.ids), job.training.rounds, past=past) as table:
         record.listen(table)
-        return run_coordinator(
+        halt = run_coordinator(
             job,
             fleet,
             broker=args.broker,
@@ -103,6 +108,9 @@ def _train(job: Job, fleet: Fleet, args: argparse.Namespace, record: RunRecord) 
             resume=args.resume is not None,
             with_parent=args.exit_with_parent,
         )
+    if halt.code is not Exit.OK:
+        sys.stderr.write(f"{halt.reason}\n")
+    return halt.code
 
 
 def _conclude(record: RunRecord, job: Job, wall_s: float) -> None:

@@ -23,7 +23,7 @@ from runtime.events import Failed, Finished
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, Letter, RoundOrder, RoundResult, Step
 from runtime.optimisers import OptimiserSpec
-from runtime.party import MachineEffect, MachineEvent, Received, Seen, Send
+from runtime.party import Drop, MachineEffect, MachineEvent, Received, Seen, Send
 from runtime.presence import DevicePresence
 from runtime.recipe import Recipe
 from runtime.schedules import ScheduleSpec
@@ -112,6 +112,10 @@ def letters(effects: list[MachineEffect], kind: type[T]) -> list[T]:
 
 def events(effects: list[MachineEffect]) -> list[str]:
     return [one.entry["event"] for one in of(effects, Record) if one.stream == "events"]
+
+
+def drops(effects: list[MachineEffect]) -> list[str]:
+    return [one.reason for one in of(effects, Drop)]
 
 
 def halts(effects: list[MachineEffect]) -> list[Halt]:

@@ -30,9 +30,9 @@ def test_a_pipe_gets_a_line_for_every_round_and_piece_of_news(tmp_path: Path) ->
     record = RunRecord.begin(tmp_path)
     with table_on(output, terminal=False) as table:
         record.listen(table)
-        record.append("events", {"event": "LinkUp"})
+        record.append("events", {"event": "link up"})
         record.append("events", {"event": "online", "device": "a", "incarnation": 3})
-        record.append("events", {"event": "stale letter", "device": "a", "letter": "Step"})
+        record.append("events", {"event": "dropped", "peer": "a", "reason": "stale Step"})
         record.append("plans", PLAN)
         record.append("rounds", closed(1, {"a": part(2_000_000, 1_000_000)}))
         record.append("rounds", closed(2, {"a": part(4_000_000, 1_500_000)}))
