@@ -21,7 +21,7 @@ from coordinator.planning.repair import repair
 from coordinator.planning.search import Found, search
 from coordinator.planning.tables import Floats, Mask, Tables
 
-_CALL_CELLS = 4_000
+_CALL_CELLS = 1_000
 """What an evaluation costs besides its cells, in cells."""
 _EVALUATIONS = (8, 40, 200)
 
@@ -34,8 +34,8 @@ class Effort:
 
     tolerance: float = 1e-6
     fair_gap: float = 1e-3
-    patient_cells: int = 8_000_000
-    cells: int = 40_000_000
+    patient_cells: int = 4_000_000
+    cells: int = 20_000_000
 
 
 THOROUGH = Effort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import evolve, frozen
 
-from coordinator.planning.demand import Answer, Demand, StaticShares
+from coordinator.planning.demand import Answer, Demand, FreeSchedule, StaticShares
 from coordinator.planning.draft import Draft, draft_of
 from coordinator.planning.prices import PriceRegion
 from coordinator.planning.tables import DOWN, MEMORY, SERVER, UP, Floats, Tables
@@ -36,10 +36,12 @@ def search(
     """Raises the bound `low_s` as far as prices prove, or to `high_s`, the best plan known.
 
     Ends early when bound and best plan are within `tolerance`, or after about that many
-    evaluations. The bound is certified at whatever point it ends.
+    evaluations. The bound is certified at whatever point it ends. When prices can prove no more,
+    those at which the devices ask for most are sought: there they ask for what fits.
     """
     low_s = max(low_s, float(demand.tables.path_s.min(axis=1).max()), LEAST_S)
-    region = PriceRegion.whole(binding(demand.tables, low_s))
+    resources = binding(demand.tables, low_s)
+    region, proving = PriceRegion.whole(resources), True
     best, found = high_s, Found(low_s, region.prices, (), None, 0)
     while found.evaluations < evaluations and region.stay_positive():
         found = _visit(demand, region.prices, found, best)
@@ -48,8 +50,10 @@ def search(
         answer = found.recent[-1]
         if found.bound_s >= best * (1 - tolerance):
             break
-        if not region.cut(answer.use, 1.0):
-            break
+        if not region.cut(answer.use, 1.0 if proving else answer.cost):
+            if not proving or isinstance(demand, FreeSchedule):
+                break
+            region, proving = PriceRegion.whole(resources), False
     return found
 
 

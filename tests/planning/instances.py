@@ -19,7 +19,7 @@ def random_problem(
 ) -> Problem:
     """Returns a fleet whose boards differ 20-fold in speed, some limits present, some tight."""
     fleet = tuple(_device(rng, index, cuts, codecs, whole) for index in range(devices))
-    replicas = [[o.replica_memory_bytes for o in device.options] for device in fleet]
+    replicas = [_fitting_replicas(device) for device in fleet]
     least, most = sum(map(min, replicas)), sum(map(max, replicas))
     return Problem(
         devices=fleet,
@@ -29,6 +29,14 @@ def random_problem(
         server_workers=int(rng.integers(1, 3)),
         server_memory_bytes=_maybe(rng, least + rng.uniform(0.05, 1) * (most - least)),
     )
+
+
+def _fitting_replicas(device: DeviceProblem) -> list[float]:
+    return [
+        option.replica_memory_bytes
+        for option in device.options
+        if option.device_memory_bytes <= device.memory_bytes
+    ]
 
 
 def _device(
