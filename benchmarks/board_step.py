@@ -118,8 +118,8 @@ def prepare(front: Front, folder: Path) -> None:
     import torch
 
     from coordinator.compiling.compiler import compile_segment
-    from coordinator.cutting import trace
-    from coordinator.model import build_model
+    from coordinator.cutting.model import build_model
+    from coordinator.cutting.traced_model import trace
     from runtime.shard import write_shard
 
     model = build_model(front.factory, {"in_channels": 3}, 0, Path())
@@ -157,8 +157,8 @@ def torch_step(front: Front, folder: Path):  # type: ignore[no-untyped-def]
     """Forward, backward from a gradient at the cut, SGD with momentum: torch."""
     import torch
 
-    from coordinator.cutting import trace
-    from coordinator.model import build_model
+    from coordinator.cutting.model import build_model
+    from coordinator.cutting.traced_model import trace
 
     torch.set_num_threads(1)
     model = build_model(front.factory, {"in_channels": 3}, 0, Path())

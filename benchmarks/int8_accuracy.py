@@ -20,8 +20,8 @@ from attrs import evolve, frozen
 
 from coordinator.fleet import Fleet
 from coordinator.job import CodecLimits, CodecName, Job
-from coordinator.objective import cross_entropy, evaluate
-from coordinator.partition import partition
+from coordinator.learning.objective import cross_entropy, evaluate
+from coordinator.rehearsal.partition import partition
 from runtime.config import load_pair
 from runtime.dataset import Dataset, open_source
 from runtime.ids import DeviceId

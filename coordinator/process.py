@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from coordinator.checkpoint import Checkpoint
-from coordinator.final_model import save_final_model
-from coordinator.fixed_planner import FixedPlanner
 from coordinator.fleet import Fleet
 from coordinator.job import Job
+from coordinator.learning.checkpoint import Checkpoint
+from coordinator.learning.final_model import save_final_model
+from coordinator.learning.training import CoordinatorExecutor
 from coordinator.machine import CoordinatorState, react
 from coordinator.plan import Plan
-from coordinator.run_record import RunRecord
-from coordinator.training import CoordinatorExecutor
+from coordinator.planning.fixed_planner import FixedPlanner
+from coordinator.record.run_record import RunRecord
 from runtime import wire
 from runtime.broker_url import BrokerUrl
 from runtime.clock import WallClock

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
-from coordinator.fixed_planner import FixedPlanner
 from coordinator.machine import CoordinatorState
 from coordinator.machine import react as coordinator_react
 from coordinator.null import NullCheckpoint
 from coordinator.null import NullExecutor as NullCoordinator
 from coordinator.plan import Plan, Planner
+from coordinator.planning.fixed_planner import FixedPlanner
 from device_agent.machine import AgentState
 from device_agent.machine import react as agent_react
 from device_agent.null import NullExecutor as NullDevice

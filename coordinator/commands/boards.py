@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from coordinator.text_table import text_table
+from coordinator.record.text_table import text_table
 from firmware_profiles.card import BoardCard
 from firmware_profiles.card_file import read_card
 from firmware_profiles.errors import CardError

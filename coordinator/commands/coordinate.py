@@ -11,9 +11,9 @@ from pathlib import Path
 from coordinator.commands import job_files
 from coordinator.fleet import Fleet
 from coordinator.job import Job
-from coordinator.job_record import changes_since, keep_job
-from coordinator.run_record import RunRecord
-from coordinator.summary import in_words, summarise, write_summary
+from coordinator.record.job_record import changes_since, keep_job
+from coordinator.record.run_record import RunRecord
+from coordinator.record.summary import in_words, summarise, write_summary
 from runtime.broker_url import BrokerUrl
 from runtime.config import refuse
 from runtime.exits import Exit
@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> Exit:
 
 
 def _check_cuts(job: Job, fleet: Fleet, args: argparse.Namespace) -> None:
-    from coordinator.cut_check import cut_problems, trace_job
-    from coordinator.replica_memory import memory_problems
+    from coordinator.cutting.cut_check import cut_problems, trace_job
+    from coordinator.learning.replica_memory import memory_problems
 
     traced = trace_job(job)
     refuse(cut_problems(job, args.job, fleet, job_files.fleet_path(args), traced))
@@ -94,8 +94,8 @@ def _log_to(path: Path, verbose: bool) -> None:
 
 
 def _train(job: Job, fleet: Fleet, args: argparse.Namespace, record: RunRecord) -> Exit:
-    from coordinator.live_table import LiveTable
     from coordinator.process import run_coordinator
+    from coordinator.record.live_table import LiveTable
 
     past = record.rounds()
     with LiveTable(sorted(fleet.ids), job.training.rounds, past=past) as table:
@@ -122,7 +122,7 @@ def _conclude(record: RunRecord, job: Job, wall_s: float) -> None:
     write_summary(record.summary_path, summary)
     lines = ["", in_words(summary), f"summary {record.summary_path}"]
     if rounds:
-        from coordinator.plots import plot_training
+        from coordinator.record.plots import plot_training
 
         plot_training(rounds, record.plot_path, record.run)
         lines.append(f"picture {record.plot_path}")

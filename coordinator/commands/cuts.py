@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Prints the table. Raises EdgeSplitError for a wrong job or model."""
     job = load(args.job, Job)
-    from coordinator.cut_check import trace_job
-    from coordinator.cut_table import render_cuts
+    from coordinator.cutting.cut_check import trace_job
+    from coordinator.cutting.cut_table import render_cuts
 
     sys.stdout.write(render_cuts(trace_job(job), args.batch or job.training.batch) + "\n")
     return Exit.OK

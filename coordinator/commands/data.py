@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from coordinator import partition
+from coordinator.rehearsal import partition
 from runtime.exits import exit_table
 
 

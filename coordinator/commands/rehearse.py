@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Exit:
     """Rehearses. Raises EdgeSplitError for what keeps it from starting."""
-    from coordinator.rehearsal import Staging, rehearse
+    from coordinator.rehearsal.rehearsal import Staging, rehearse
 
     job, fleet = job_files.read(args)
     staging = Staging(

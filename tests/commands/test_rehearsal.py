@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from coordinator.run_record import read_lines
+from coordinator.record.run_record import read_lines
 from runtime.exits import Exit
 from tests.rehearsals import Rehearsal
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coordinator.cutting import trace
-from coordinator.device_programs import DevicePrograms
+from coordinator.compiling.device_programs import DevicePrograms
+from coordinator.cutting.traced_model import trace
 from coordinator.plan import Assignment
 from runtime.errors import ModelError, ProgramError
 from runtime.ids import DeviceId

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from coordinator.cut_table import render_cuts
-from coordinator.cutting import trace
+from coordinator.cutting.cut_table import render_cuts
+from coordinator.cutting.traced_model import trace
 from coordinator.zoo.small_cnn import small_cnn
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coordinator.cutting import trace
-from coordinator.dropout import DropoutSite, MaskedDropout, seed_dropout, set_masks
-from coordinator.segments import Segment
+from coordinator.cutting.dropout import DropoutSite, MaskedDropout, seed_dropout, set_masks
+from coordinator.cutting.segments import Segment
+from coordinator.cutting.traced_model import trace
 from runtime.errors import ModelError
 from runtime.randomness import dropout_mask, generator
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import runtime
-from coordinator.model import build_model
+from coordinator.cutting.model import build_model
 from runtime.entry_point import load_function
 from runtime.errors import ModelError
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (its name everywhere)
 from torch import Tensor, nn
 
-from coordinator.cutting import TracedModel, trace
+from coordinator.cutting.traced_model import TracedModel, trace
 from runtime.errors import ModelError
 
 

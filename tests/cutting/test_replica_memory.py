@@ -7,10 +7,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-from coordinator.cut_check import trace_job
+from coordinator.cutting.cut_check import trace_job
 from coordinator.fleet import Fleet
 from coordinator.job import Job
-from coordinator.replica_memory import memory_problems, replicas_bytes
+from coordinator.learning.replica_memory import memory_problems, replicas_bytes
 from runtime.config import load_pair
 from tests.commands.jobs import write_job
 

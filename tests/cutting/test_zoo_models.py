@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from coordinator.cutting import trace
+from coordinator.cutting.traced_model import trace
 from coordinator.zoo.keyword import keyword
 from coordinator.zoo.mobilenet import mobilenet
 from coordinator.zoo.resnet import resnet18, resnet50

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coordinator.cutting import TracedModel, trace
+from coordinator.cutting.traced_model import TracedModel, trace
 from tests.cutting.zoo_cases import ZOO, ZooCase
 
 TRIED_CUTS = 6

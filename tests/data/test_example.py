@@ -8,7 +8,7 @@ import pytest
 
 from coordinator.fleet import Fleet
 from coordinator.job import Job
-from coordinator.partition import partition
+from coordinator.rehearsal.partition import partition
 from runtime.config import load_pair
 from runtime.dataset import open_source
 from runtime.entry_point import load_function

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.fleet import Data, Device, Fleet, FleetName, PartitionKind
-from coordinator.partition import add_arguments, deal, partition, run
+from coordinator.rehearsal.partition import add_arguments, deal, partition, run
 from runtime.dataset import open_source
 from runtime.errors import DataError, StorageError
 from runtime.shard import write_shard

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from coordinator import fleet, job, main
-from coordinator.summary import summarise
+from coordinator.record.summary import summarise
 from device_agent import config as agent
 from runtime.emulation_spec import Emulation
 from runtime.exits import Exit

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import tests.world
-from coordinator.training import CoordinatorExecutor
+from coordinator.learning.training import CoordinatorExecutor
 from runtime.events import Failed, Finished
 from runtime.executor import Completion, Executor, ThreadWorker
 from runtime.virtual import VirtualClock, VirtualWorker

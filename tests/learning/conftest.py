@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-import coordinator.device_programs
+import coordinator.compiling.device_programs
 from tests.learning.shelf import Shelf
 from tests.learning.standard import Standards
 
@@ -24,7 +24,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="package")
 def shelf() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coordinator.device_programs, "compile_segment", Shelf())
+        patch.setattr(coordinator.compiling.device_programs, "compile_segment", Shelf())
         yield
 
 

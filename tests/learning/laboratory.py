@@ -8,10 +8,10 @@ from typing import Any
 
 from attrs import define
 
-from coordinator.checkpoint import Checkpoint
-from coordinator.fixed_planner import FixedPlanner
 from coordinator.job import Job
-from coordinator.training import CoordinatorExecutor
+from coordinator.learning.checkpoint import Checkpoint
+from coordinator.learning.training import CoordinatorExecutor
+from coordinator.planning.fixed_planner import FixedPlanner
 from device_agent.program_cache import ProgramCache
 from device_agent.training import DeviceExecutor
 from runtime.dataset import Augmentation, Dataset

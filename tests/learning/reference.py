@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from coordinator.cutting.model import build_model
 from coordinator.job import Job
-from coordinator.model import build_model
 from runtime.dataset import Dataset
 from runtime.ids import DeviceId
 from runtime.optimisers import OptimiserSpec

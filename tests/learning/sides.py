@@ -10,11 +10,11 @@ from attrs import define, field, frozen
 from torch import Tensor
 
 from coordinator.compiling.compiler import compile_segment
-from coordinator.cutting import trace
+from coordinator.cutting.model import build_model
+from coordinator.cutting.traced_model import trace
 from coordinator.job import Job
-from coordinator.model import build_model
-from coordinator.objective import cross_entropy
-from coordinator.replica import Place, Replica
+from coordinator.learning.objective import cross_entropy
+from coordinator.learning.replica import Place, Replica
 from device_agent.program_cache import ProgramCache
 from device_agent.tasks import Backward, Begin, Finish, Forward, StoreProgram
 from device_agent.training import DeviceExecutor

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from coordinator.compiling.compiler import compile_segment
-from coordinator.cutting import TracedModel, trace
+from coordinator.cutting.traced_model import TracedModel, trace
 from coordinator.zoo.vit import vit
 from tests.compiling.agreement import backwards, worst_relative_error
 from tests.cutting.zoo_cases import ZOO, ZooCase

@@ -10,9 +10,9 @@ import pytest
 from attrs import evolve
 from safetensors.numpy import save
 
-from coordinator.checkpoint import Checkpoint, LayerState, weights_of, weights_sha256
 from coordinator.job import Job
-from coordinator.training import CoordinatorExecutor
+from coordinator.learning.checkpoint import Checkpoint, LayerState, weights_of, weights_sha256
+from coordinator.learning.training import CoordinatorExecutor
 from runtime.errors import ProgramError, StorageError
 from runtime.ids import DeviceId
 from tests.learning.lesson import SMALL_CNN

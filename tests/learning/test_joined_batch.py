@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import coordinator.training
+import coordinator.learning.training
 from runtime.averaging import LayerCopy, average
 from runtime.ids import DeviceId
 from runtime.order import samples
@@ -52,6 +52,6 @@ def test_an_average_without_weights_is_found(
     def equal(copies: list[LayerCopy]) -> object:
         return average([(device, 1, state) for device, _, state in copies])
 
-    monkeypatch.setattr(coordinator.training, "average", equal)
+    monkeypatch.setattr(coordinator.learning.training, "average", equal)
     apart = Distance.between(boards_steps(tmp_path), joined_steps())
     assert apart.weights > 1e-4 and apart.slots > 1e-4

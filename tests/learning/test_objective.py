@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from coordinator.job import Job, Loss
-from coordinator.objective import build_objective, cross_entropy, evaluate
+from coordinator.learning.objective import build_objective, cross_entropy, evaluate
 from runtime.dataset import Dataset
 from runtime.errors import ModelError
 from runtime.ids import DeviceId

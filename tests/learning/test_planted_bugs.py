@@ -13,11 +13,11 @@ import torch
 from attrs import evolve
 from torch import nn
 
-import coordinator.device_programs
-import coordinator.replica
+import coordinator.compiling.device_programs
+import coordinator.learning.replica
 import device_agent.training
 from coordinator.compiling.compiler import compile_segment
-from coordinator.replica import Replica
+from coordinator.learning.replica import Replica
 from runtime.optimisers import Optimiser, OptimiserSpec
 from runtime.program import Codec, SegmentProgram
 from runtime.recipe import Recipe
@@ -41,7 +41,7 @@ def no_weight_decay_on_the_server(patch: pytest.MonkeyPatch) -> None:
     def forgetful(spec: OptimiserSpec) -> Optimiser:
         return Optimiser(evolve(spec, weight_decay=0.0))
 
-    patch.setattr(coordinator.replica, "Optimiser", forgetful)
+    patch.setattr(coordinator.learning.replica, "Optimiser", forgetful)
 
 
 def wrong_batch_norm_momentum(patch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ def wrong_batch_norm_momentum(patch: pytest.MonkeyPatch) -> None:
                 layer.momentum = 0.11
         return compile_segment(module, inputs, cut=cut, codec=codec)
 
-    patch.setattr(coordinator.device_programs, "compile_segment", compiled)
+    patch.setattr(coordinator.compiling.device_programs, "compile_segment", compiled)
 
 
 def slots_left_behind_when_a_layer_moves(patch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def learning_rate_off_by_one_step(patch: pytest.MonkeyPatch) -> None:
     def late(spec: Any, base: float, *, round: int, step: int, **run: int) -> float:
         return learning_rate(spec, base, round=round, step=step + 1, **run)
 
-    patch.setattr(coordinator.replica, "learning_rate", late)
+    patch.setattr(coordinator.learning.replica, "learning_rate", late)
     patch.setattr(device_agent.training, "learning_rate", late)
 
 

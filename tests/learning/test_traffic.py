@@ -8,7 +8,7 @@ import pytest
 import torch
 from attrs import evolve
 
-from coordinator.cutting import Cut, trace
+from coordinator.cutting.traced_model import Cut, trace
 from coordinator.job import CodecName
 from coordinator.zoo.small_cnn import small_cnn
 from runtime.ids import DeviceId

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import attrs
 
-from coordinator.fixed_planner import FixedPlanner
 from coordinator.machine import CoordinatorState, react
+from coordinator.planning.fixed_planner import FixedPlanner
 from coordinator.tasks import (
     Closed,
     CloseRound,

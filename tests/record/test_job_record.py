@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from coordinator.job import Job
-from coordinator.job_record import changes_since, keep_job
-from coordinator.run_record import RunRecord
+from coordinator.record.job_record import changes_since, keep_job
+from coordinator.record.run_record import RunRecord
 from runtime.config import load
 from runtime.errors import StorageError
 from tests.commands.jobs import write_job

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from coordinator.live_table import LiveTable
-from coordinator.progress import Progress
-from coordinator.run_record import Entry, RunRecord
+from coordinator.record.live_table import LiveTable
+from coordinator.record.progress import Progress
+from coordinator.record.run_record import Entry, RunRecord
 from tests.record.entries import closed, part
 
 PLAN: Entry = {

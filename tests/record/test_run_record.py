@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.run_record import RunRecord, read_lines
+from coordinator.record.run_record import RunRecord, read_lines
 from runtime.errors import StorageError
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from coordinator.plots import plot_training
-from coordinator.run_record import Entry
-from coordinator.summary import (
+from coordinator.record.plots import plot_training
+from coordinator.record.run_record import Entry
+from coordinator.record.summary import (
     bytes_by_round,
     duration,
     in_words,

@@ -10,7 +10,7 @@ import pytest
 
 from coordinator.broker import EmbeddedBroker
 from coordinator.broker.embedded import Kind
-from coordinator.run_record import read_lines
+from coordinator.record.run_record import read_lines
 from runtime.broker_url import BrokerUrl
 from runtime.exits import Exit
 from runtime.topics import Fleet

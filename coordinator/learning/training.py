@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coordinator.checkpoint import Checkpoint, LayerState, weights_of, weights_sha256
-from coordinator.cutting import TracedModel, trace
-from coordinator.device_programs import DevicePrograms
+from coordinator.compiling.device_programs import DevicePrograms
+from coordinator.cutting.model import build_model
+from coordinator.cutting.traced_model import TracedModel, trace
 from coordinator.job import Job
-from coordinator.model import build_model
-from coordinator.objective import build_objective, evaluate
+from coordinator.learning.checkpoint import Checkpoint, LayerState, weights_of, weights_sha256
+from coordinator.learning.objective import build_objective, evaluate
+from coordinator.learning.replica import Place, Replica
 from coordinator.plan import Assignment
-from coordinator.replica import Place, Replica
 from coordinator.tasks import (
     Closed,
     CloseRound,

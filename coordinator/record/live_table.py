@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from coordinator.progress import DeviceRow, Progress, headline, news, outlook, traffic
-from coordinator.run_record import Entry
-from coordinator.summary import duration, megabytes
+from coordinator.record.progress import DeviceRow, Progress, headline, news, outlook, traffic
+from coordinator.record.run_record import Entry
+from coordinator.record.summary import duration, megabytes
 
 _REFRESHES_PER_S = 2
 _STATE_STYLES = {"lost": "red", "refused": "red", "left": "yellow", "training": "green"}

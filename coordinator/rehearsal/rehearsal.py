@@ -17,13 +17,13 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from coordinator.agent_file import agent_toml, write_private
 from coordinator.broker import EmbeddedBroker
-from coordinator.crew import Child, Crew
 from coordinator.fleet import Fleet
 from coordinator.job import Job
-from coordinator.partition import deal
-from coordinator.run_record import RunRecord
+from coordinator.record.run_record import RunRecord
+from coordinator.rehearsal.agent_file import agent_toml, write_private
+from coordinator.rehearsal.crew import Child, Crew
+from coordinator.rehearsal.partition import deal
 from runtime.broker_url import BrokerUrl
 from runtime.exits import Exit
 

@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from coordinator.byte_count import ByteCount
-from coordinator.run_record import Entry
-from coordinator.summary import codecs, duration, megabytes
+from coordinator.record.byte_count import ByteCount
+from coordinator.record.run_record import Entry
+from coordinator.record.summary import codecs, duration, megabytes
 
 _RECENT_ROUNDS = 5
 """As many rounds foretell the time that remains."""

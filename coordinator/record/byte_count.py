@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from attrs import frozen
 
-from coordinator.run_record import Entry
+from coordinator.record.run_record import Entry
 
 
 @frozen

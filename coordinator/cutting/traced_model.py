@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from attrs import field, frozen
 from torch import Tensor, fx, nn
 
-from coordinator.cut_search import Place, find_places
-from coordinator.node_costs import NodeCosts, measure_nodes
-from coordinator.segments import Segment, build_device, build_server
-from coordinator.tracing import trace_graph
+from coordinator.cutting.cut_search import Place, find_places
+from coordinator.cutting.node_costs import NodeCosts, measure_nodes
+from coordinator.cutting.segments import Segment, build_device, build_server
+from coordinator.cutting.tracing import trace_graph
 from runtime.errors import ModelError
 
 FLOAT32_BYTES = 4

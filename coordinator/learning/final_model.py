@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from safetensors.numpy import save
 
-from coordinator.checkpoint import weights_of
 from coordinator.compiling.whole_model import export_model
 from coordinator.job import Job
-from coordinator.run_record import RunRecord
-from coordinator.training import CoordinatorExecutor
+from coordinator.learning.checkpoint import weights_of
+from coordinator.learning.training import CoordinatorExecutor
+from coordinator.record.run_record import RunRecord
 from runtime.atomic_file import write_atomically
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from coordinator.cut_search import Place, storage_id
-from coordinator.node_costs import BATCHES, NodeCosts
-from coordinator.tracing import drop_dead
+from coordinator.cutting.cut_search import Place, storage_id
+from coordinator.cutting.node_costs import BATCHES, NodeCosts
+from coordinator.cutting.tracing import drop_dead
 
 SAMPLE_SHAPE = "sample_shape"
 """Key of `Node.meta` in a segment's graph: shape without the batch, or None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coordinator.cutting import Cut, TracedModel
+from coordinator.cutting.traced_model import Cut, TracedModel
 
 HEADINGS = (
     "cut",

@@ -20,7 +20,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from coordinator.tracing import training_flags_kept
+from coordinator.cutting.tracing import training_flags_kept
 from runtime.errors import ModelError
 
 BATCHES = (2, 3)

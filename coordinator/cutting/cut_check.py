@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from coordinator.cutting import TracedModel, trace
+from coordinator.cutting.model import build_model
+from coordinator.cutting.traced_model import TracedModel, trace
 from coordinator.fleet import Fleet
 from coordinator.job import Job
-from coordinator.model import build_model
 from runtime.errors import Problem
 
 _NAMES_SHOWN = 8

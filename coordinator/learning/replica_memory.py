@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from coordinator.cutting import TracedModel
+from coordinator.cutting.traced_model import TracedModel
 from coordinator.fleet import Device, Fleet
 from coordinator.job import Job
 from runtime.errors import Problem

@@ -18,8 +18,8 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor, fx, nn
 
-from coordinator.node_costs import BATCHES, NodeCosts, TensorOutline
-from coordinator.tracing import ENDS, function_name
+from coordinator.cutting.node_costs import BATCHES, NodeCosts, TensorOutline
+from coordinator.cutting.tracing import ENDS, function_name
 
 
 @frozen

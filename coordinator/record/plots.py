@@ -10,8 +10,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from coordinator.run_record import Entry
-from coordinator.summary import bytes_by_round, device_ids
+from coordinator.record.run_record import Entry
+from coordinator.record.summary import bytes_by_round, device_ids
 from runtime.atomic_file import write_atomically
 
 _INK = "#333333"

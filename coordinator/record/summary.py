@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from coordinator.byte_count import ByteCount
-from coordinator.run_record import Entry
-from coordinator.text_table import text_table
+from coordinator.record.byte_count import ByteCount
+from coordinator.record.run_record import Entry
+from coordinator.record.text_table import text_table
 from runtime.atomic_file import write_atomically
 from runtime.errors import StorageError
 

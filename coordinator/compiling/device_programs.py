@@ -8,7 +8,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from coordinator.compiling.compiler import compile_segment
-from coordinator.cutting import TracedModel
+from coordinator.cutting.traced_model import TracedModel
 from coordinator.plan import Assignment
 from runtime.errors import LoweringError, ModelError, ProgramError
 from runtime.program import Codec, SegmentProgram

@@ -12,9 +12,9 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from coordinator.checkpoint import LayerState
-from coordinator.dropout import seed_dropout, set_masks
-from coordinator.objective import Objective
+from coordinator.cutting.dropout import seed_dropout, set_masks
+from coordinator.learning.checkpoint import LayerState
+from coordinator.learning.objective import Objective
 from runtime.errors import ModelError
 from runtime.ids import DeviceId
 from runtime.optimisers import Optimiser

@@ -14,7 +14,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, fx, nn
 
-from coordinator.segments import SAMPLE_SHAPE
+from coordinator.cutting.segments import SAMPLE_SHAPE
 from runtime.errors import ModelError
 from runtime.randomness import dropout_mask
 

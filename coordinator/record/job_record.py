@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from coordinator.job import Job
-from coordinator.run_record import RunRecord
+from coordinator.record.run_record import RunRecord
 from runtime.atomic_file import write_atomically
 from runtime.errors import Problem, StorageError
 

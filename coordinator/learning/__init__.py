@@ -1,0 +1,1 @@
+"""The numerical side of a round at the server: replicas, averaging, evaluation, checkpoints."""
