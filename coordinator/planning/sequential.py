@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from coordinator.planning.admission import Admitted, admit
 from coordinator.planning.draft import Draft
 from coordinator.planning.problem import Option, Problem
 from coordinator.planning.solution import Infeasible, Solution
+from coordinator.planning.tables import MEMORY
 from coordinator.planning.telling import tell
 
 
@@ -30,8 +31,10 @@ class Sequential:
         admitted = admit(problem, self.name, fits, "no replica of it fits the server's memory")
         if not isinstance(admitted, Admitted):
             return admitted
-        tables = admitted.tables
+        # Replicas are held one at a time, so the bounds must not add them up.
+        tables = admitted.tables.unlimited(MEMORY)
         fastest = tables.path_s.argmin(axis=1)
         total_s = float(tables.path_s.min(axis=1).sum())
         alone = Draft(fastest, tables.up_cap[:, 0], tables.down_cap[:, 0], total_s)
-        return tell(admitted, self.name, alone, sharing="turns")
+        freed = evolve(admitted, tables=tables)
+        return tell(freed, self.name, alone, sharing="turns")

@@ -84,10 +84,15 @@ class Tables:
 
     def within(self, up_cap: Floats, down_cap: Floats) -> Tables:
         """Returns the table for devices that are held to rates [devices] and share no link."""
-        limits = self.limits.copy()
-        limits[[UP, DOWN]] = np.inf
         caps = (np.maximum(cap, _LEAST_BYTES_PER_S)[:, None] for cap in (up_cap, down_cap))
-        return evolve(self, limits=limits, **dict(zip(("up_cap", "down_cap"), caps, strict=True)))
+        free = self.unlimited(UP, DOWN)
+        return evolve(free, **dict(zip(("up_cap", "down_cap"), caps, strict=True)))
+
+    def unlimited(self, *resources: int) -> Tables:
+        """Returns the table without the limits of these resources."""
+        limits = self.limits.copy()
+        limits[list(resources)] = np.inf
+        return evolve(self, limits=limits)
 
     def _columns(self, order: Ints) -> Tables:
         return evolve(

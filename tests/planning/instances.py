@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from attrs import evolve
 
 from coordinator.planning.problem import DeviceProblem, Option, Problem
 from runtime.ids import DeviceId
@@ -18,7 +19,9 @@ def random_problem(
     rng: np.random.Generator, devices: int, cuts: int, *, codecs: int = 1, whole: bool = True
 ) -> Problem:
     """Returns a fleet whose boards differ 20-fold in speed, some limits present, some tight."""
+    load_s = float(rng.choice([0.003, 0.03, 0.3, 10.0]))
     fleet = tuple(_device(rng, index, cuts, codecs, whole) for index in range(devices))
+    fleet = tuple(_served(device, load_s) for device in fleet)
     replicas = [_fitting_replicas(device) for device in fleet]
     least, most = sum(map(min, replicas)), sum(map(max, replicas))
     return Problem(
@@ -29,6 +32,12 @@ def random_problem(
         server_workers=int(rng.integers(1, 3)),
         server_memory_bytes=_maybe(rng, least + rng.uniform(0.05, 1) * (most - least)),
     )
+
+
+def _served(device: DeviceProblem, load_s: float) -> DeviceProblem:
+    """Returns the device for a server that takes `load_s` where this one takes 1 s."""
+    options = tuple(evolve(option, server_s=load_s * option.server_s) for option in device.options)
+    return evolve(device, options=options)
 
 
 def _fitting_replicas(device: DeviceProblem) -> list[float]:
@@ -72,7 +81,7 @@ def _option(
         codec_down=name,
         forward_s=0.02 * slowness * depth * rng.uniform(0.8, 1.2),
         backward_s=0.04 * slowness * depth * rng.uniform(0.8, 1.2),
-        server_s=0.03 * (1 - depth) * math.exp(rng.uniform(-2, 1)),
+        server_s=(1 - depth) * math.exp(rng.uniform(-2, 1)),
         up_bytes=up,
         down_bytes=up * math.exp(rng.normal(0, 1)),
         state_bytes=4e6 * depth**2 * rng.uniform(0.5, 1),
