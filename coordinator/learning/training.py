@@ -33,7 +33,7 @@ from coordinator.tasks import (
 from runtime import codecs
 from runtime.averaging import average
 from runtime.dataset import Dataset
-from runtime.errors import ProgramError, WireError
+from runtime.errors import ModelError, ProgramError, WireError
 from runtime.ids import DeviceId
 from runtime.letters import Tensors
 from runtime.optimisers import Optimiser
@@ -165,6 +165,10 @@ class CoordinatorExecutor:
         arrays = unpack_all(task.tensors)
         if _forms(arrays) != _forms({key: self._state[key] for key in own}):
             raise WireError(f"{task.device} returned another layer state than it was given")
+        for key, array in arrays.items():
+            # One device's NaN would be everybody's after the average.
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise ModelError(f"{task.device} returned {key} with values that are not finite")
         self._collected[task.device] = (task.samples, arrays)
 
     def _close(self, task: CloseRound) -> Closed:
