@@ -37,17 +37,19 @@ def best_round_s(problem: Problem) -> float:
     high = np.full_like(low, _LONGEST_S)
     ok = _meets(low * (1 + 1e-12), compute, up, down, caps_up, caps_down, budgets)
     high = np.where(ok, low, high)
+    best = float(high.min())
     for _ in range(60):
-        # Deadlines span decades: halve the ratio first, then the difference.
+        # Deadlines span decades: halve the ratio.
         middle = np.sqrt(low * high)
         ok = _meets(middle, compute, up, down, caps_up, caps_down, budgets)
         low, high = np.where(ok, low, middle), np.where(ok, middle, high)
-        alive = low < high.min()
+        best = min(best, float(high.min()))
+        alive = low < best
         if not alive.any() or (high / low)[alive].max() < 1 + 1e-8:
             break
         compute, up, down = compute[alive], up[alive], down[alive]
         low, high = low[alive], high[alive]
-    return float(high.min())
+    return best
 
 
 def _vectors(problem: Problem) -> tuple[Floats, ...]:
