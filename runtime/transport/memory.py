@@ -1,7 +1,8 @@
 """The Transport's twin for the virtual world: a broker in memory, with weather.
 
 The broker does what EdgeSplit asks of MQTT: topics with `+` and `#`, retained payloads, wills.
-Its `Weather` decides for every delivery whether it is lost, repeated or late.
+Its `Weather` decides for every delivery whether it is lost, repeated or late. A transport with
+a `Link` has to get its messages to the broker and back over that link as well.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from attrs import field, frozen, validators
 
 from runtime.clock import Clock
 from runtime.transport.base import Arrived, Down, Flushed, Listener, TransportEvent, Up, Will
+from runtime.transport.link_model import Link
 from runtime.transport.topic_tree import TopicTree
 
+_MQTT_BYTES = 19
+"""What MQTT adds to a topic and a payload at QoS 1, as `runtime.party` counts it."""
 _share = (validators.ge(0.0), validators.le(1.0))
 
 
@@ -42,9 +46,9 @@ class MemoryBroker:
         self._members: set[MemoryTransport] = set()
         self.delivered = 0
 
-    def connect(self) -> MemoryTransport:
-        """Returns a transport of this broker, not yet started."""
-        return MemoryTransport(self)
+    def connect(self, link: Link | None = None) -> MemoryTransport:
+        """Returns a transport, not yet started. Without a link its messages meet only weather."""
+        return MemoryTransport(self, link)
 
     def _later(self, action: Callable[[], None]) -> None:
         delay_s = self._random.uniform(*self._weather.delay_s)
@@ -87,12 +91,15 @@ class MemoryBroker:
 class MemoryTransport:
     """One party's connection to a `MemoryBroker`."""
 
-    def __init__(self, broker: MemoryBroker) -> None:
+    def __init__(self, broker: MemoryBroker, link: Link | None = None) -> None:
         self._broker = broker
+        self._link = link
         self._listener: Listener | None = None
         self._subscriptions: tuple[str, ...] = ()
         self._will: Will | None = None
         self._life = 0
+        self._losses = 0
+        """How often all that was on its way to the broker was lost."""
 
     def start(self, listener: Listener, subscriptions: tuple[str, ...], will: Will) -> None:
         self._listener, self._will = listener, will
@@ -103,9 +110,13 @@ class MemoryTransport:
         self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None
     ) -> None:
         # Told also when the connection is lost meanwhile, as the contract says.
-        self._tell_later(Flushed(len(payload)), always=True)
-        if self in self._broker._members:
-            self._broker._publish(topic, payload, retain)
+        flushed = Flushed(len(payload))
+        if self._link is None or self not in self._broker._members:
+            self._broker._later(lambda: self._tell(flushed))
+            if self in self._broker._members:
+                self._broker._publish(topic, payload, retain)
+        else:
+            self._send(self._link, Arrived(topic, payload), retain)
 
     def stop(self) -> None:
         self._life += 1
@@ -116,6 +127,7 @@ class MemoryTransport:
         """Goes without a word, as a process that was killed: the broker publishes the will."""
         will = self._will
         self.stop()
+        self._losses += 1
         if will is not None:
             self._broker._publish(will.topic, will.payload, retain=True)
         self._will = None
@@ -125,24 +137,56 @@ class MemoryTransport:
         if self._listener is None:
             return
         self._life += 1
+        self._losses += 1
         self._broker._leave(self)
         self._tell_now(Down(reason))
         clock, life = self._broker._clock, self._life
+        if self._link is not None:
+            self._link.clear(clock.now())
         clock.call_at(clock.now() + outage_s, lambda: self._rejoin(life))
 
     def _rejoin(self, life: int) -> None:
         if self._listener is not None and self._life == life:
             self._broker._join(self)
 
+    def _send(self, link: Link, message: Arrived, retain: bool) -> None:
+        """Brings a message to the broker over the link."""
+        clock, losses = self._broker._clock, self._losses
+        taken_s = link.up.carry(_size_bytes(message), clock.now())
+
+        def arrive() -> None:
+            if self._losses == losses:
+                self._broker._publish(message.topic, message.payload, retain)
+
+        flushed = Flushed(len(message.payload))
+        clock.call_at(taken_s, arrive)
+        clock.call_at(taken_s + link.back_s, lambda: self._tell(flushed))
+
+    def _tell(self, event: TransportEvent) -> None:
+        if self._listener is not None:
+            self._listener(event)
+
     def _tell_now(self, event: TransportEvent) -> None:
         """Weather delays what travels; a connection's own ups and downs come in their order."""
-        self._broker._clock.post(lambda: self._listener and self._listener(event))
+        self._broker._clock.post(lambda: self._tell(event))
 
-    def _tell_later(self, event: TransportEvent, *, always: bool = False) -> None:
+    def _tell_later(self, event: Arrived) -> None:
+        """Delivers a message, unless this connection is lost before."""
         life = self._life
 
         def tell() -> None:
-            if (always or self._life == life) and self._listener is not None:
-                self._listener(event)
+            if self._life == life:
+                self._tell(event)
 
-        self._broker._later(tell)
+        def receive() -> None:
+            if self._link is None:
+                tell()
+            elif self._life == life:
+                clock = self._broker._clock
+                clock.call_at(self._link.down.carry(_size_bytes(event), clock.now()), tell)
+
+        self._broker._later(receive)
+
+
+def _size_bytes(message: Arrived) -> int:
+    return len(message.topic) + len(message.payload) + _MQTT_BYTES
