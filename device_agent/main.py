@@ -11,7 +11,7 @@ from pathlib import Path
 from device_agent.config import AgentConfig
 from runtime.config import load
 from runtime.errors import EdgeSplitError
-from runtime.exits import exit_for
+from runtime.exits import exit_for, exit_table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="edgesplit-agent",
         description="Trains this board's part of a model: joins a fleet over MQTT and follows "
         "its coordinator, waiting for one for ever.",
+        epilog=exit_table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--config", type=Path, required=True, metavar="AGENT.toml", help="who this board is"
