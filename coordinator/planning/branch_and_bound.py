@@ -15,7 +15,7 @@ import numpy as np
 from attrs import define, field, frozen
 
 from coordinator.planning.demand import StaticShares
-from coordinator.planning.draft import Draft, first_draft
+from coordinator.planning.draft import Draft, draft_of, first_draft
 from coordinator.planning.parting import part
 from coordinator.planning.repair import repair
 from coordinator.planning.search import Found, search
@@ -23,7 +23,7 @@ from coordinator.planning.tables import Floats, Mask, Tables
 
 _CALL_CELLS = 1_000
 """What an evaluation costs besides its cells, in cells."""
-_EVALUATIONS = (8, 40, 200)
+_EVALUATIONS = (8, 40, 400)
 
 
 @frozen
@@ -34,8 +34,8 @@ class Effort:
 
     tolerance: float = 1e-6
     fair_gap: float = 1e-3
-    patient_cells: int = 4_000_000
-    cells: int = 20_000_000
+    patient_cells: int = 2_500_000
+    cells: int = 60_000_000
 
 
 THOROUGH = Effort()
@@ -103,13 +103,24 @@ class _Tree:
             bound_s = found.bound_s
             mask = self._worth(tables, found.prices)
             if bound_s >= self._target_s or not mask.any(axis=1).all():
-                self.closed_s = min(self.closed_s, max(bound_s, self._target_s))
+                self._close(bound_s if tables is self.root else self._target_s)
                 return
             if evaluations != _EVALUATIONS[-1]:
                 tables = tables.keep(mask)
         self._adopt(repair(tables, found.prices, (bound_s + self.incumbent.round_s) / 2))
-        for half in part(tables, mask, found):
+        halves = part(tables, mask, found)
+        for half in halves:
             self._push(bound_s, tables.keep(half))
+        if not halves:
+            self._adopt(draft_of(tables, found.recent[-1]))
+            self._close(self._target_s)
+
+    def _close(self, proved_s: float) -> None:
+        """Notes that the rest of a node holds no plan faster than `proved_s`.
+
+        Strikes are blind to plans at or above the target; behind them no more is proved.
+        """
+        self.closed_s = min(self.closed_s, max(proved_s, self._target_s))
 
     def _search(self, tables: Tables, bound_s: float, evaluations: int) -> Found:
         best_s, tolerance = self.incumbent.round_s, self.effort.tolerance

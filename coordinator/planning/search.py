@@ -35,14 +35,19 @@ def search(
 ) -> Found:
     """Raises the bound `low_s` as far as prices prove, or to `high_s`, the best plan known.
 
+    Where `low_s` is 0 nothing is known, and each resource is first priced alone.
+
     Ends early when bound and best plan are within `tolerance`, or after about that many
     evaluations. The bound is certified at whatever point it ends. When prices can prove no more,
     those at which the devices ask for most are sought: there they ask for what fits.
     """
+    nothing_known = low_s == 0
     low_s = max(low_s, float(demand.tables.path_s.min(axis=1).max()), LEAST_S)
     resources = binding(demand.tables, low_s)
     region, proving = PriceRegion.whole(resources), True
     best, found = high_s, Found(low_s, region.prices, (), None, 0)
+    for resource in resources if nothing_known else ():
+        found = _visit(demand, np.eye(4)[resource], found, high_s)
     while found.evaluations < evaluations and region.stay_positive():
         found = _visit(demand, region.prices, found, best)
         if found.draft is not None:
