@@ -33,9 +33,15 @@ class CutFrom:
 
 @frozen
 class Device:
-    """[[device]]: one board. `batch` (samples) and `data` override the job and [data]."""
+    """[[device]]: one board. `batch` (samples) and `data` override the job and [data].
+
+    `board` names a card; an emulation takes from it what `emulate` does not say. `network` picks
+    one of the card's links.
+    """
 
     id: str = field(validator=legal_id)
+    board: str | None = field(default=None, validator=optional(not_empty))
+    network: Literal["ethernet", "wifi"] | None = None
     cut: str | None = field(default=None, validator=optional(not_empty))
     cuts: tuple[CutFrom, ...] = ()
     batch: int | None = field(default=None, validator=optional(at_least(1)))

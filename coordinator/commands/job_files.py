@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 
+from coordinator.equipment import equip
 from coordinator.fleet import Fleet
 from coordinator.job import Job
 from runtime.config import load_pair, refuse
@@ -19,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", type=Path, metavar="JOB.toml", help="what is learned, and how")
     parser.add_argument(
         "--fleet", type=Path, metavar="FLEET.toml", help="by whom (default: fleet.toml beside it)"
+    )
+    parser.add_argument(
+        "--boards", type=Path, metavar="DIR", help="cards of your own boards, before ours"
     )
     parser.add_argument("--seed", type=_from(0), metavar="N", help="in place of the job's seed")
     parser.add_argument("--rounds", type=_from(1), metavar="N", help="in place of the job's rounds")
@@ -34,6 +38,7 @@ def fleet_path(args: argparse.Namespace) -> Path:
 def read(args: argparse.Namespace) -> tuple[Job, Fleet]:
     """Reads both files. Raises ConfigError with the problems of both."""
     job, fleet = load_pair((args.job, Job), (fleet_path(args), Fleet))
+    fleet = equip(fleet, fleet_path(args), args.boards)
     changes = {name: getattr(args, name) for name in ("seed", "rounds")}
     changes = {name: value for name, value in changes.items() if value is not None}
     if changes:
@@ -45,7 +50,7 @@ def read(args: argparse.Namespace) -> tuple[Job, Fleet]:
 
 def overrides(args: argparse.Namespace) -> list[str]:
     """Returns the options that hand the same changes on to another process."""
-    given = {f"--{name}": getattr(args, name) for name in ("seed", "rounds")}
+    given = {f"--{name}": getattr(args, name) for name in ("seed", "rounds", "boards")}
     return [
         word for name, value in given.items() if value is not None for word in (name, f"{value}")
     ]
