@@ -34,10 +34,14 @@ _MQTT_BYTES = 19
 
 @frozen
 class Traffic:
-    """Bytes exchanged with a peer so far: topics, payloads and what MQTT adds to each message."""
+    """Bytes exchanged with a peer so far: topics, payloads and what MQTT adds to each message.
+
+    `arrival_bytes_per_s` is how fast the peer's bytes come lately, 0 where nobody knows yet.
+    """
 
     sent_bytes: int = 0
     received_bytes: int = 0
+    arrival_bytes_per_s: float = 0.0
 
     def sent(self, size_bytes: int) -> Traffic:
         return Traffic(self.sent_bytes + size_bytes, self.received_bytes)
@@ -106,10 +110,20 @@ class OpenSession:
 
 @frozen
 class Weigh:
-    """Give `peer` this weight in the sharing of bandwidth."""
+    """Give `peer` this weight in the sharing of bandwidth: of what it sends, and is sent."""
 
     peer: DeviceId
     weight: float
+    weight_down: float
+
+
+@frozen
+class Cap:
+    """Hold `peer` to these bytes per second up (towards us) and down, or to none."""
+
+    peer: DeviceId
+    up_bytes_per_s: float | None
+    down_bytes_per_s: float | None
 
 
 @frozen
@@ -127,7 +141,7 @@ class Drop:
     reason: str
 
 
-MachineEffect = Send | OpenSession | Weigh | Announce | Drop | Submit | Record | Wake | Halt
+MachineEffect = Send | OpenSession | Weigh | Cap | Announce | Drop | Submit | Record | Wake | Halt
 Machine = Callable[[S, MachineEvent, float], tuple[S, list[MachineEffect]]]
 """`(state, event, now) -> (state, effects)`: values in, values out."""
 
@@ -201,8 +215,10 @@ class Party(Generic[S]):
                     effects += self._carry(sent, now)
                 case OpenSession(peer, session):
                     self._courier.open(peer, session)
-                case Weigh(peer, weight):
-                    self._courier.weigh(peer, weight)
+                case Weigh(peer, weight, weight_down):
+                    self._courier.weigh(peer, weight, weight_down)
+                case Cap(peer, up_bytes_per_s, down_bytes_per_s):
+                    self._courier.cap(peer, up_bytes_per_s, down_bytes_per_s)
                 case Announce(presence):
                     self._presence = presence
                     effects += self._announce()
@@ -235,7 +251,9 @@ class Party(Generic[S]):
         except WireError:
             return self._drop(peer, f"letter does not decode: {kind}")
         noted = self._drop(peer, f"unknown keys in {kind}") if decoded.unknown_keys else []
-        traffic = self._traffic.get(peer, Traffic())
+        counted = self._traffic.get(peer, Traffic())
+        rate = self._courier.arrival_bytes_per_s(peer)
+        traffic = Traffic(counted.sent_bytes, counted.received_bytes, rate)
         return noted + self._react(Received(peer, decoded.value, traffic), now)
 
     def _arrived(self, event: Arrived, now: float) -> list[Effect]:

@@ -14,6 +14,7 @@ from attrs import frozen
 from runtime.frames import Chunk, Frame, Grant, Offer, Range, Receipt, Session
 from runtime.ids import DeviceId
 from runtime.transfers.arbiter import Arbiter
+from runtime.transfers.caps import Caps
 from runtime.transfers.deadlines import Deadlines
 from runtime.transfers.inbox import Arrival, Inbox
 from runtime.transfers.link_rate import LinkRate
@@ -78,10 +79,12 @@ class Courier:
         self._granted: dict[DeviceId, int] = {}
         self._granted_bytes = 0
         self._up = False
+        self._now = 0.0
         self._in_flight_bytes = 0
         self._taken = LinkRate()
         self._granting = Arbiter()
         self._sending = Arbiter()
+        self._caps = Caps()
         self._up_pacer = _pacer(limits.uplink_bytes_per_s)
         self._down_pacer = _pacer(limits.downlink_bytes_per_s)
         self.dropped: dict[str, int] = {}
@@ -111,6 +114,13 @@ class Courier:
         """Sets the share of `peer` in both directions."""
         self._granting.weigh(peer, weight)
         self._sending.weigh(peer, weight)
+
+    def cap(self, peer: DeviceId, to_us: float | None, to_peer: float | None) -> None:
+        """Sets hard caps on the bytes per second that `peer` sends to us and gets from us.
+
+        Unlike a weight, a cap is never lent: what `peer` does not use is lost.
+        """
+        self._caps.set(peer, to_us, to_peer)
 
     def send(self, peer: DeviceId, kind: str, body: bytes, now: float) -> list[Output]:
         """Takes a letter for `peer`; without a session it is dropped, and counted."""
@@ -210,6 +220,7 @@ class Courier:
     def _pump(self, now: float, touched: tuple[DeviceId, ...]) -> list[Output]:
         if not self._up:
             return []
+        self._now = now
         outputs: list[Output] = []
         for peer in touched:
             outputs += [Transmit(peer, offer) for offer in self._outboxes[peer].offers(now)]
@@ -229,6 +240,7 @@ class Courier:
                 break
             transfer, (offset, length) = self._inboxes[peer].next_grant(now)
             granted.setdefault((peer, transfer), []).append((offset, length))
+            self._caps.spend_to_us(peer, length, now)
             self._settle(peer)
             self._note(peer)
             if self._down_pacer:
@@ -250,17 +262,20 @@ class Courier:
                 break
             chunk = self._outboxes[peer].next_chunk(now)
             ahead_bytes += len(chunk.data)
+            self._caps.spend_to_peer(peer, len(chunk.data), now)
             outputs.append(Transmit(peer, chunk))
             self._note(peer)
         return outputs
 
     def _grant_cost(self, peer: DeviceId) -> int | None:
         inbox = self._inboxes.get(peer)
-        return inbox.grant_size() if inbox else None
+        ready = self._caps.to_us_at(peer, self._now) <= self._now
+        return inbox.grant_size() if inbox and ready else None
 
     def _send_cost(self, peer: DeviceId) -> int | None:
         outbox = self._outboxes.get(peer)
-        return outbox.chunk_size() if outbox else None
+        ready = self._caps.to_peer_at(peer, self._now) <= self._now
+        return outbox.chunk_size() if outbox and ready else None
 
     def _room_bytes(self) -> float:
         # One range may always be under way, however small the budget.
@@ -272,7 +287,8 @@ class Courier:
         self._granted[peer] = outstanding_bytes
 
     def _note(self, peer: DeviceId) -> None:
-        times = (self._outboxes[peer].deadline(), self._inboxes[peer].deadline())
+        times = [self._outboxes[peer].deadline(), self._inboxes[peer].deadline()]
+        times += self._caps.waits(peer, self._now)
         self._due.set(peer, min((at for at in times if at is not None), default=None))
 
     def _count(self, reasons: dict[str, int]) -> None:

@@ -1,0 +1,50 @@
+"""Hard caps for single peers: held, never lent, and nobody else's business."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from runtime.ids import COORDINATOR
+from tests.transfers.line import Line, Link
+
+SIZE_BYTES = 4_000_000
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_capped_peer_keeps_to_its_rate_and_the_other_does_not(way: str) -> None:
+    line = Line(2, up=Link(8e6), down=Link(8e6))
+    capped = line.names[0]
+    line.hub.courier.cap(capped, 5e5, 5e5)
+    for name in line.names:
+        sender, to = (name, COORDINATOR) if way == "up" else (COORDINATOR, name)
+        line.post(sender, "bulk", os.urandom(SIZE_BYTES), to)
+    line.run(1)
+    # The rest of the line is the free peer's: a cap is not lent, but it is no share either.
+    assert line.now == pytest.approx(SIZE_BYTES / 7.5e6, rel=0.25)
+    line.run(2)
+    assert line.now == pytest.approx(SIZE_BYTES / 5e5, rel=0.1)
+
+
+def test_a_cap_can_be_lifted() -> None:
+    line = Line(1, up=Link(8e6))
+    (board,) = line.names
+    line.hub.courier.cap(board, 1e5, None)
+    line.post(board, "bulk", os.urandom(SIZE_BYTES))
+    line.run_until(2.0)
+    line.hub.courier.cap(board, None, None)
+    line.run(1)
+    # Under the cap it would be 40 s; the window has to grow before the line is full again.
+    assert line.now < 6.0
+
+
+def test_small_letters_pass_a_cap() -> None:
+    line = Line(1, up=Link(8e6))
+    (board,) = line.names
+    line.hub.courier.cap(board, 1e5, 1e5)
+    line.post(board, "bulk", os.urandom(SIZE_BYTES))
+    line.run_until(1.0)
+    line.post(board, "word", b"now")
+    line.run(1)
+    assert (line.delivered[0].kind, line.now < 1.2) == ("word", True)
