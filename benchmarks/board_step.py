@@ -30,8 +30,8 @@ class Front:
 
 FRONTS = {
     "resnet18": Front("coordinator.zoo.resnet:resnet18", "layer2"),
-    "mobilenetv2-blocks.1": Front("coordinator.zoo.mobilenet:mobilenet", "blocks.1"),
-    "mobilenetv2-blocks.2": Front("coordinator.zoo.mobilenet:mobilenet", "blocks.2"),
+    "mobilenetv2-short": Front("coordinator.zoo.mobilenet:mobilenet", "blocks.1"),
+    "mobilenetv2": Front("coordinator.zoo.mobilenet:mobilenet", "blocks.2"),
 }
 
 
