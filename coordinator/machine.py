@@ -231,7 +231,7 @@ def _begin_round(state: CoordinatorState, plan: Plan) -> Outcome:
     effects: list[MachineEffect] = []
     state = attrs.evolve(state, stage="training")
     for assignment in plan.assignments:
-        effects.append(Weigh(assignment.device, assignment.weight))
+        effects.append(Weigh(assignment.device, assignment.weight, assignment.weight))
         duty = Duty(assignment, AttemptKey(state.round, 1))
         state, more = _begin_attempt(state, duty)
         effects += more

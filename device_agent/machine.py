@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from device_agent.tasks import (
     Backward,
@@ -30,6 +30,8 @@ from runtime.letters import (
     AttemptKey,
     Gradient,
     Letter,
+    Probe,
+    ProbeReport,
     ProgramDelivery,
     ProgramRequest,
     Refusal,
@@ -48,9 +50,11 @@ from runtime.party import (
     Received,
     Seen,
     Send,
+    Traffic,
     Unwelcome,
 )
 from runtime.presence import CoordinatorPresence, DevicePresence
+from runtime.rate_history import RateHistory
 
 ANNOUNCE_EVERY_S = 10.0
 """Presence is repeated, so that a broker that lost it learns it again."""
@@ -67,6 +71,8 @@ class Work:
     phase: Phase
     step: int = 0
     micro_batch: int = 0
+    probe: Probe | None = None
+    """The letter that asked for it, if nothing of this work is to be kept."""
 
     @property
     def attempt(self) -> AttemptKey:
@@ -83,6 +89,8 @@ class AgentState:
     latest: tuple[str, AttemptKey] | None = None
     """Run and attempt of the newest order taken in this session."""
     work: Work | None = None
+    downlink: RateHistory = field(factory=RateHistory)
+    """Of the letters since the work in hand was ordered, that order included."""
 
 
 Outcome = tuple[AgentState, list[MachineEffect]]
@@ -97,8 +105,8 @@ def react(state: AgentState, event: MachineEvent, now: float) -> Outcome:
             if isinstance(presence, CoordinatorPresence):
                 return _saw_coordinator(state, presence)
             return _saw_self(state, presence)
-        case Received(_, letter):
-            return _received(state, letter)
+        case Received(_, letter, traffic):
+            return _received(_clocked(state, traffic), letter)
         case Finished(task, result):
             return _finished(state, task, result)
         case Failed(task, reason, _):
@@ -138,11 +146,20 @@ def _saw_self(state: AgentState, presence: DevicePresence) -> Outcome:
     return state, []
 
 
+def _clocked(state: AgentState, traffic: Traffic) -> AgentState:
+    """Notes how fast the coordinator's bytes come."""
+    if not traffic.arrival_bytes_per_s:
+        return state
+    return attrs.evolve(state, downlink=state.downlink.seen(traffic.arrival_bytes_per_s))
+
+
 def _received(state: AgentState, letter: Letter) -> Outcome:
     work = state.work
     match letter:
         case RoundOrder():
             return _ordered(state, letter)
+        case Probe(order):
+            return _probed(state, letter, order)
         case ProgramDelivery(digest, body) if (
             work and work.phase == "fetching" and work.order.program == digest
         ):
@@ -167,7 +184,20 @@ def _ordered(state: AgentState, order: RoundOrder) -> Outcome:
     if state.latest and state.latest[0] == order.run and order.attempt <= state.latest[1]:
         return state, [_stale(order)]
     taken = attrs.evolve(state, latest=(order.run, order.attempt))
-    return _advance(taken, Work(order, "finding"), "finding", FindProgram(order.program))
+    return _take(taken, Work(order, "finding"))
+
+
+def _probed(state: AgentState, probe: Probe, order: RoundOrder) -> Outcome:
+    """Takes a probe unless there is something to learn: its steps are an order's, unsent."""
+    late = state.latest and state.latest[0] == order.run and order.attempt <= state.latest[1]
+    if late or (state.work and state.work.probe is None):
+        return state, [_stale(probe)]
+    return _take(state, Work(order, "finding", probe=probe))
+
+
+def _take(state: AgentState, work: Work) -> Outcome:
+    taken = attrs.evolve(state, downlink=RateHistory(state.downlink.rates[-1:]))
+    return _advance(taken, work, "finding", FindProgram(work.order.program))
 
 
 def _finished(state: AgentState, task: object, result: object) -> Outcome:
@@ -182,6 +212,9 @@ def _finished(state: AgentState, task: object, result: object) -> Outcome:
             return _advance(state, work, "beginning", Begin(work.order))
         case Begin():
             return _forward(state, work)
+        case Forward() if work.probe:
+            unsent = Backward(work.attempt, work.step, work.micro_batch, None)
+            return _advance(state, work, "backward", unsent)
         case Forward() if isinstance(result, dict):
             step = Step(work.order.run, work.attempt, work.step, work.micro_batch, result)
             waiting = attrs.evolve(state, work=attrs.evolve(work, phase="waiting"))
@@ -189,12 +222,20 @@ def _finished(state: AgentState, task: object, result: object) -> Outcome:
         case Backward():
             return _stepped(state, work)
         case Finish() if isinstance(result, Trained):
-            outcome = RoundResult(
-                work.order.run, work.attempt, result.samples, result.tensors, result.report
-            )
-            return attrs.evolve(state, work=None), [Send(COORDINATOR, outcome)]
+            return attrs.evolve(state, work=None), [
+                Send(COORDINATOR, _outcome(state, work, result))
+            ]
         case _:
             return state, []
+
+
+def _outcome(state: AgentState, work: Work, trained: Trained) -> RoundResult | ProbeReport:
+    order = work.order
+    report = attrs.evolve(trained.report, downlink_bytes_per_s=state.downlink.bytes_per_s)
+    if work.probe:
+        ballast = bytes(work.probe.ballast_bytes)
+        return ProbeReport(order.run, work.attempt, order.cut, report, ballast)
+    return RoundResult(order.run, work.attempt, trained.samples, trained.tensors, report)
 
 
 def _belongs(task: object, work: Work) -> bool:

@@ -54,10 +54,13 @@ class NullExecutor:
             case Forward(_, step):
                 return self._forward(step)
             case Backward(tensors=tensors):
-                self._chain = link(self._chain, unwrap(tensors))
+                if tensors is not None:
+                    self._chain = link(self._chain, unwrap(tensors))
                 return None
             case Finish():
-                return Trained(self._trained_samples, wrap(self._chain), DeviceReport())
+                half_s = self._step_s / 2
+                report = DeviceReport(forward_s=half_s, backward_s=half_s)
+                return Trained(self._trained_samples, wrap(self._chain), report)
 
     def _forward(self, step: int) -> Tensors:
         order = self._order

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from runtime.letters import StepTimes
 
 T = TypeVar("T")
+Part = Literal["forward", "backward"]
 
 FORWARD_SHARE = 1 / 3
 """Of a step's time; the backward pass costs about twice the forward pass."""
@@ -26,11 +27,12 @@ class Stopwatch:
     def __init__(self, target_s: float = 0.0) -> None:
         self._target_s = target_s
         self._steps_s: list[float] = []
-        self._step_s = 0.0
+        self._parts_s: dict[Part, list[float]] = {"forward": [], "backward": []}
+        self._step_s: dict[Part, float] = {"forward": 0.0, "backward": 0.0}
         self._overran = False
         self.overruns = 0
 
-    def spend(self, share: float, work: Callable[[], T]) -> T:
+    def spend(self, part: Part, share: float, work: Callable[[], T]) -> T:
         """Does a part of a step, which takes `share` of the emulated board's step time."""
         began = time.perf_counter()
         result = work()
@@ -40,14 +42,21 @@ class Stopwatch:
             time.sleep(left_s)
         elif self._target_s:
             self._overran = True
-        self._step_s += max(worked_s, self._target_s * share)
+        self._step_s[part] += max(worked_s, self._target_s * share)
         return result
 
     def step_done(self) -> None:
         """Closes the books on a local step."""
-        self._steps_s.append(self._step_s)
+        self._steps_s.append(sum(self._step_s.values()))
+        for part, part_s in self._step_s.items():
+            self._parts_s[part].append(part_s)
+            self._step_s[part] = 0.0
         self.overruns += self._overran
-        self._step_s, self._overran = 0.0, False
+        self._overran = False
+
+    def median_s(self, part: Part) -> float:
+        """Returns the median over all steps so far of one part, 0 before the first."""
+        return float(np.median(self._parts_s[part])) if self._parts_s[part] else 0.0
 
     def quantiles(self) -> StepTimes:
         """Returns the quantiles over all steps so far."""

@@ -46,12 +46,15 @@ class Forward:
 
 @frozen
 class Backward:
-    """Run the segment backward and, after the last micro-batch, the optimiser. Result: None."""
+    """Run the segment backward and, after the last micro-batch, the optimiser. Result: None.
+
+    Without tensors the gradient is zeros: that of a probe.
+    """
 
     attempt: AttemptKey
     step: int
     micro_batch: int
-    tensors: Tensors
+    tensors: Tensors | None
     lane: str = _LANE
 
 

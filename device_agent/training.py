@@ -123,20 +123,27 @@ class _Attempt:
 
     def forward(self, step: int, micro_batch: int) -> Tensors:
         """Returns the parts of the smashed data, and the labels."""
-        return self._stopwatch.spend(FORWARD_SHARE, lambda: self._forward(step, micro_batch))
+        work = lambda: self._forward(step, micro_batch)  # noqa: E731
+        return self._stopwatch.spend("forward", FORWARD_SHARE, work)
 
-    def backward(self, step: int, micro_batch: int, tensors: Tensors) -> None:
+    def backward(self, step: int, micro_batch: int, tensors: Tensors | None) -> None:
         """Gathers a micro-batch's gradients; the last one of a step moves the weights."""
         work = lambda: self._backward(step, micro_batch, tensors)  # noqa: E731
-        self._stopwatch.spend(1 - FORWARD_SHARE, work)
+        self._stopwatch.spend("backward", 1 - FORWARD_SHARE, work)
         if micro_batch + 1 == self._order.micro_batches:
             self._stopwatch.step_done()
 
     def finish(self) -> Trained:
         """Returns the layer state: parameters, buffers, and slots as `key#slot`."""
         state = {**self._segment.parameters, **self._segment.buffers, **self._slots}
+        watch = self._stopwatch
         report = DeviceReport(
-            peak_rss_bytes(), pss_bytes(), self._stopwatch.quantiles(), self._stopwatch.overruns
+            peak_rss_bytes(),
+            pss_bytes(),
+            watch.quantiles(),
+            watch.overruns,
+            forward_s=watch.median_s("forward"),
+            backward_s=watch.median_s("backward"),
         )
         return Trained(self._trained_samples, pack_all(state), report)
 
@@ -158,11 +165,9 @@ class _Attempt:
         self._trained_samples += size
         return {**pack_all(parts), LABELS: pack(narrow_labels(labels))}
 
-    def _backward(self, step: int, micro_batch: int, tensors: Tensors) -> None:
+    def _backward(self, step: int, micro_batch: int, tensors: Tensors | None) -> None:
         order = self._order
-        parts = {name.removeprefix(GRADIENT): unpack(part) for name, part in tensors.items()}
-        gradient = decode(order.codec_down, parts, self._segment.manifest.smashed.shape)
-        self._gather(self._segment.backward(gradient))
+        self._gather(self._segment.backward(self._cut_gradient(tensors)))
         if micro_batch + 1 < order.micro_batches:
             return
         recipe = order.recipe
@@ -177,6 +182,13 @@ class _Attempt:
         t = recipe.global_step(order.attempt.round, step)
         gradients, self._gradients = self._gradients, {}
         self._optimiser.step(self._segment.parameters, gradients, self._slots, lr=rate, t=t)
+
+    def _cut_gradient(self, tensors: Tensors | None) -> NDArray[np.float32]:
+        shape = self._segment.manifest.smashed.shape
+        if tensors is None:
+            return np.zeros(shape, np.float32)
+        parts = {name.removeprefix(GRADIENT): unpack(part) for name, part in tensors.items()}
+        return decode(self._order.codec_down, parts, shape)
 
     def _gather(self, gradients: Mapping[str, Array]) -> None:
         """Adds up micro-batches; each one's gradient is of its own mean loss."""

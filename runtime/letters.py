@@ -13,6 +13,7 @@ from runtime.recipe import Recipe
 from runtime.tensors import PackedTensor
 
 Tensors = dict[str, PackedTensor]
+BALLAST_LIMIT_BYTES = 4 * 1024 * 1024
 _natural = validators.ge(0)
 
 
@@ -86,6 +87,11 @@ class DeviceReport:
     step: StepTimes = StepTimes()
     overruns: int = 0
     """Steps whose real work took longer than the emulated board's time."""
+    forward_s: float = 0.0
+    backward_s: float = 0.0
+    """Medians of the compute of a local step before and after the server's part of it."""
+    downlink_bytes_per_s: float = 0.0
+    """How fast the coordinator's bytes arrived, as far as they were enough to tell."""
 
 
 @frozen
@@ -97,6 +103,30 @@ class RoundResult:
     samples: int = field(validator=_natural)
     tensors: Tensors
     report: DeviceReport = DeviceReport()
+
+
+@frozen
+class Probe:
+    """Coordinator to device: run the steps of this order for the stopwatch alone.
+
+    No step is sent, gradients are zeros, and nothing of it is kept. The order's attempt has the
+    number 0, so that every attempt at the round supersedes it. The report shall carry
+    `ballast_bytes`, so that the uplink shows how fast it is.
+    """
+
+    order: RoundOrder
+    ballast_bytes: int = field(default=0, validator=[_natural, validators.le(BALLAST_LIMIT_BYTES)])
+
+
+@frozen
+class ProbeReport:
+    """Device to coordinator: what the steps of a probe took; `ballast` means nothing."""
+
+    run: str
+    attempt: AttemptKey
+    cut: str
+    report: DeviceReport
+    ballast: bytes = b""
 
 
 @frozen
@@ -123,13 +153,25 @@ class Refusal:
     reason: str
 
 
-Letter = RoundOrder | Step | Gradient | RoundResult | ProgramRequest | ProgramDelivery | Refusal
+Letter = (
+    RoundOrder
+    | Step
+    | Gradient
+    | RoundResult
+    | Probe
+    | ProbeReport
+    | ProgramRequest
+    | ProgramDelivery
+    | Refusal
+)
 
 LETTERS: dict[str, type[Letter]] = {
     "order": RoundOrder,
     "step": Step,
     "gradient": Gradient,
     "result": RoundResult,
+    "probe": Probe,
+    "probe-report": ProbeReport,
     "program-request": ProgramRequest,
     "program": ProgramDelivery,
     "refusal": Refusal,

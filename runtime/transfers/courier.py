@@ -110,10 +110,15 @@ class Courier:
         """Tells whether there is a session with `peer`."""
         return peer in self._sessions
 
-    def weigh(self, peer: DeviceId, weight: float) -> None:
-        """Sets the share of `peer` in both directions."""
-        self._granting.weigh(peer, weight)
-        self._sending.weigh(peer, weight)
+    def weigh(self, peer: DeviceId, to_us: float, to_peer: float | None = None) -> None:
+        """Sets the share of `peer`: of what it sends to us, and (the same unless told) gets."""
+        self._granting.weigh(peer, to_us)
+        self._sending.weigh(peer, to_us if to_peer is None else to_peer)
+
+    def arrival_bytes_per_s(self, peer: DeviceId) -> float:
+        """Returns how fast the bytes of `peer` come lately, 0 where nobody knows yet."""
+        inbox = self._inboxes.get(peer)
+        return (inbox.rate.bytes_per_s if inbox else None) or 0.0
 
     def cap(self, peer: DeviceId, to_us: float | None, to_peer: float | None) -> None:
         """Sets hard caps on the bytes per second that `peer` sends to us and gets from us.

@@ -10,6 +10,8 @@ from runtime.letters import (
     AttemptKey,
     DeviceReport,
     Gradient,
+    Probe,
+    ProbeReport,
     ProgramDelivery,
     ProgramRequest,
     Refusal,
@@ -32,6 +34,12 @@ _TENSORS = {
     name: pack((np.arange(6).reshape(2, 3) % 2).astype(dtype)) for name, dtype in DTYPES.items()
 }
 _REPORT = DeviceReport(12_345_678, 11_111_111, StepTimes(0.5, 0.75, 1.25), 3)
+_MEASURED = DeviceReport(
+    12_345_678, 11_111_111, StepTimes(0.5, 0.75, 1.25), 3, 0.125, 0.375, 1_250_000.0
+)
+_ORDER = RoundOrder(
+    "run-1", AttemptKey(3, 0), _DIGEST, "layer2.1", 32, 1, 640, "int8", "fp16", _RECIPE, _TENSORS
+)
 
 MESSAGES: dict[str, object] = {
     "frame-offer-inline": Offer(_SESSION, 1, "step", 2, b"\x01" * 32, b"hi"),
@@ -46,6 +54,11 @@ MESSAGES: dict[str, object] = {
     "letter-step": Step("run-1", _ATTEMPT, 4, 1, _TENSORS),
     "letter-gradient": Gradient("run-1", _ATTEMPT, 4, 1, _TENSORS),
     "letter-result": RoundResult("run-1", _ATTEMPT, 640, _TENSORS, _REPORT),
+    "letter-result-measured": RoundResult("run-1", _ATTEMPT, 640, _TENSORS, _MEASURED),
+    "letter-probe": Probe(_ORDER, 65_536),
+    "letter-probe-report": ProbeReport(
+        "run-1", AttemptKey(3, 0), "layer2.1", _MEASURED, b"\0" * 8
+    ),
     "letter-program-request": ProgramRequest(_DIGEST),
     "letter-program": ProgramDelivery(_DIGEST, b"\x08\x07program"),
     "letter-refusal": Refusal("run-1", _ATTEMPT, "the program needs 2.8 GB"),

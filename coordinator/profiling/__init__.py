@@ -1,0 +1,1 @@
+"""What is known of boards, links and the server, from measurements alone."""
