@@ -1,0 +1,111 @@
+"""`edgesplit simulate`: a run on modelled boards and links, in virtual time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coordinator.commands import job_files
+from coordinator.fleet import Fleet
+from coordinator.job import Job
+from coordinator.record.job_record import keep_job
+from coordinator.record.run_record import RunRecord
+from runtime.config import load, refuse
+from runtime.exits import Exit
+
+if TYPE_CHECKING:
+    from coordinator.simulation.conditions import Conditions
+    from coordinator.simulation.simulation import Simulated
+
+_BOARDS_SHOWN = 40
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    job_files.add_arguments(parser)
+    parser.add_argument(
+        "--conditions",
+        type=Path,
+        metavar="FILE.toml",
+        help="links shared, delays, loss, outages and changes over time (default: none)",
+    )
+    parser.add_argument(
+        "--learn",
+        action="store_true",
+        help="train the model really; without it only time is computed",
+    )
+    parser.add_argument(
+        "--server-gflops",
+        type=_speed,
+        default=argparse.SUPPRESS,
+        metavar="N|measure",
+        help="how fast one worker of the server trains, in 1e9 operations a second (default: 30)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="keep the run in a new folder in DIR (default: runs)",
+    )
+
+
+def run(args: argparse.Namespace) -> Exit:
+    """Simulates the job to its end. Raises EdgeSplitError for what keeps it from starting."""
+    from coordinator.simulation.conditions import Conditions
+    from coordinator.simulation.simulation import Setting, simulate
+
+    job, fleet = job_files.read(args)
+    conditions = load(args.conditions, Conditions) if args.conditions else Conditions()
+    _check(job, fleet, conditions, args)
+    given = {"server_gflops": args.server_gflops} if "server_gflops" in args else {}
+    record = RunRecord.create(args.runs, job.name)
+    keep_job(record, job)
+    simulated = simulate(job, fleet, record, Setting(conditions, learn=args.learn, **given))
+    _conclude(record, job, simulated)
+    if simulated.halt.code is not Exit.OK:
+        sys.stderr.write(f"{simulated.halt.reason}\n")
+    return simulated.halt.code
+
+
+def _check(job: Job, fleet: Fleet, conditions: Conditions, args: argparse.Namespace) -> None:
+    from coordinator.cutting.cut_check import cut_problems, trace_job
+    from coordinator.simulation.costs import speed_problems
+
+    fleet_path = job_files.fleet_path(args)
+    refuse(
+        [
+            *speed_problems(fleet, fleet_path),
+            *conditions.strangers(str(args.conditions), fleet),
+            *cut_problems(job, args.job, fleet, fleet_path, trace_job(job)),
+        ]
+    )
+
+
+def _conclude(record: RunRecord, job: Job, simulated: Simulated) -> None:
+    """Writes the summary and tells of it."""
+    from coordinator.record.summary import write_summary
+    from coordinator.simulation.report import in_words, summary_of
+
+    summary = summary_of(
+        record.rounds(),
+        simulated,
+        run=record.run,
+        job=job.name,
+        rounds_planned=job.training.rounds,
+    )
+    write_summary(record.summary_path, summary)
+    sys.stdout.write(f"{in_words(summary, most=_BOARDS_SHOWN)}\nsummary {record.summary_path}\n")
+
+
+def _speed(text: str) -> float | None:
+    if text == "measure":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise argparse.ArgumentTypeError("write a number above 0, or measure")
+    return speed

@@ -1,0 +1,1 @@
+"""The same coordinator and the same agents over modelled links, boards and time."""

@@ -1,0 +1,111 @@
+"""Executors whose tasks take modelled time, whatever does their work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+
+from coordinator.plan import Assignment
+from coordinator.simulation.costs import Costs
+from coordinator.simulation.ledger import Ledger
+from coordinator.tasks import Prepare, ServeStep
+from device_agent.stopwatch import FORWARD_SHARE
+from device_agent.tasks import Backward, Begin, Forward, Trained
+from runtime.clock import Clock
+from runtime.emulation_spec import Emulation
+from runtime.executor import Executor
+from runtime.ids import DeviceId
+from runtime.letters import DeviceReport, RoundOrder, StepTimes
+from runtime.transport.link_model import Trace, value_at
+
+
+class ModelledServer:
+    """Gives the server's steps their time; opening and closing a round take none."""
+
+    def __init__(self, inner: Executor, costs: Costs, clock: Clock, ledger: Ledger) -> None:
+        self._inner = inner
+        self._costs = costs
+        self._clock = clock
+        self._ledger = ledger
+        self._assignments: dict[DeviceId, Assignment] = {}
+        self._submitted_s: dict[DeviceId, float] = {}
+
+    def modelled_s(self, task: Any) -> float:
+        if not isinstance(task, ServeStep):
+            return 0.0
+        self._submitted_s[task.device] = self._clock.now()
+        return self._costs.serve_s(self._assignments[task.device])
+
+    def run(self, task: Any) -> Any:
+        match task:
+            case Prepare(assignment):
+                self._assignments[assignment.device] = assignment
+            case ServeStep(device):
+                self._book(device)
+        return self._inner.run(task)
+
+    def _book(self, device: DeviceId) -> None:
+        worked_s = self._costs.serve_s(self._assignments[device])
+        spent = self._ledger.of(device)
+        spent.server_s += worked_s
+        spent.queue_s += max(0.0, self._clock.now() - self._submitted_s[device] - worked_s)
+
+
+class ModelledBoard:
+    """Gives a board's steps their time, and reports this time in place of the real one."""
+
+    def __init__(
+        self,
+        device: DeviceId,
+        inner: Executor,
+        costs: Costs,
+        emulation: Emulation,
+        *,
+        clock: Clock,
+        ledger: Ledger,
+        slowdown: Trace = (),
+    ) -> None:
+        self._device = device
+        self._inner = inner
+        self._costs = costs
+        self._emulation = emulation
+        self._clock = clock
+        self._ledger = ledger
+        self._slowdown = slowdown
+        self._order: RoundOrder | None = None
+        self._steps_s: dict[int, float] = {}
+
+    def modelled_s(self, task: Any) -> float:
+        """Returns the task's time, and books it: it is asked once, when the task is submitted."""
+        match task:
+            case Forward(_, step):
+                return self._spend(step, FORWARD_SHARE)
+            case Backward(_, step):
+                return self._spend(step, 1 - FORWARD_SHARE)
+        return 0.0
+
+    def run(self, task: Any) -> Any:
+        if isinstance(task, Begin):
+            self._order, self._steps_s = task.order, {}
+        result = self._inner.run(task)
+        if isinstance(result, Trained):
+            return attrs.evolve(result, report=DeviceReport(step=self._quantiles()))
+        return result
+
+    def _spend(self, step: int, share: float) -> float:
+        order = self._order
+        assert order is not None
+        step_s = self._costs.board_step_s(self._emulation, order.cut, order.batch)
+        slower = value_at(self._slowdown, self._clock.now(), before=1.0)
+        spent_s = step_s * slower * share / order.micro_batches
+        self._steps_s[step] = self._steps_s.get(step, 0.0) + spent_s
+        self._ledger.of(self._device).compute_s += spent_s
+        return spent_s
+
+    def _quantiles(self) -> StepTimes:
+        if not self._steps_s:
+            return StepTimes()
+        times = list(self._steps_s.values())
+        return StepTimes(*np.quantile(times, [0.5, 0.9, 1.0]).tolist())
