@@ -99,7 +99,7 @@ class Evaluation:
     """[evaluation]: the data after each round's averaging. `batch` is in samples."""
 
     source: str = field(validator=data_source)
-    batch: int = field(default=500, validator=at_least(1))
+    batch: int = field(default=100, validator=at_least(1))
 
 
 @frozen
