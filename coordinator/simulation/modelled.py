@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ from coordinator.plan import Assignment
 from coordinator.simulation.costs import Costs
 from coordinator.simulation.ledger import Ledger
 from coordinator.tasks import Prepare, ServeStep
-from device_agent.stopwatch import FORWARD_SHARE
+from device_agent.stopwatch import FORWARD_SHARE, Part
 from device_agent.tasks import Backward, Begin, Forward, Trained
 from runtime.clock import Clock
 from runtime.emulation_spec import Emulation
@@ -75,37 +76,43 @@ class ModelledBoard:
         self._ledger = ledger
         self._slowdown = slowdown
         self._order: RoundOrder | None = None
-        self._steps_s: dict[int, float] = {}
+        self._steps: dict[int, dict[Part, float]] = {}
 
     def modelled_s(self, task: Any) -> float:
         """Returns the task's time, and books it: it is asked once, when the task is submitted."""
         match task:
             case Forward(_, step):
-                return self._spend(step, FORWARD_SHARE)
+                return self._spend(step, "forward", FORWARD_SHARE)
             case Backward(_, step):
-                return self._spend(step, 1 - FORWARD_SHARE)
+                return self._spend(step, "backward", 1 - FORWARD_SHARE)
         return 0.0
 
     def run(self, task: Any) -> Any:
         if isinstance(task, Begin):
-            self._order, self._steps_s = task.order, {}
+            self._order, self._steps = task.order, {}
         result = self._inner.run(task)
         if isinstance(result, Trained):
-            return attrs.evolve(result, report=DeviceReport(step=self._quantiles()))
+            return attrs.evolve(result, report=self._report())
         return result
 
-    def _spend(self, step: int, share: float) -> float:
+    def _spend(self, step: int, part: Part, share: float) -> float:
         order = self._order
         assert order is not None
         step_s = self._costs.board_step_s(self._emulation, order.cut, order.batch)
         slower = value_at(self._slowdown, self._clock.now(), before=1.0)
         spent_s = step_s * slower * share / order.micro_batches
-        self._steps_s[step] = self._steps_s.get(step, 0.0) + spent_s
+        parts = self._steps.setdefault(step, {"forward": 0.0, "backward": 0.0})
+        parts[part] += spent_s
         self._ledger.of(self._device).compute_s += spent_s
         return spent_s
 
-    def _quantiles(self) -> StepTimes:
-        if not self._steps_s:
-            return StepTimes()
-        times = list(self._steps_s.values())
-        return StepTimes(*np.quantile(times, [0.5, 0.9, 1.0]).tolist())
+    def _report(self) -> DeviceReport:
+        if not self._steps:
+            return DeviceReport()
+        steps = self._steps.values()
+        quantiles = np.quantile([sum(parts.values()) for parts in steps], [0.5, 0.9, 1.0])
+        return DeviceReport(
+            step=StepTimes(*quantiles.tolist()),
+            forward_s=median(parts["forward"] for parts in steps),
+            backward_s=median(parts["backward"] for parts in steps),
+        )

@@ -9,7 +9,7 @@ import attrs
 
 from runtime.frames import Chunk, Frame
 from runtime.ids import DeviceId
-from runtime.letters import RoundOrder
+from runtime.letters import Probe, RoundOrder
 from runtime.party import Machine, MachineEffect, MachineEvent, Received
 from runtime.tensors import PackedTensor
 from runtime.transfers.courier import Courier, CourierLimits, Output
@@ -57,13 +57,20 @@ def thrifty(machine: Machine[S], shelf: Shelf) -> Machine[S]:
     """Returns the machine with the layer state of the orders it keeps taken from the shelf."""
 
     def react(state: S, event: MachineEvent, now: float) -> tuple[S, list[MachineEffect]]:
-        if isinstance(event, Received) and isinstance(event.letter, RoundOrder):
-            order = event.letter
-            tensors = {name: _shared(tensor, shelf) for name, tensor in order.tensors.items()}
-            event = attrs.evolve(event, letter=attrs.evolve(order, tensors=tensors))
+        match event:
+            case Received(letter=RoundOrder() as order):
+                event = attrs.evolve(event, letter=_thrifty(order, shelf))
+            case Received(letter=Probe(order) as probe):
+                probe = attrs.evolve(probe, order=_thrifty(order, shelf))
+                event = attrs.evolve(event, letter=probe)
         return machine(state, event, now)
 
     return react
+
+
+def _thrifty(order: RoundOrder, shelf: Shelf) -> RoundOrder:
+    tensors = {name: _shared(tensor, shelf) for name, tensor in order.tensors.items()}
+    return attrs.evolve(order, tensors=tensors)
 
 
 def _shared(tensor: PackedTensor, shelf: Shelf) -> PackedTensor:
