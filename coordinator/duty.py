@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Literal
 
 import attrs
@@ -9,8 +10,10 @@ from attrs import field, frozen
 
 from coordinator.plan import Assignment
 from runtime.ids import DeviceId
-from runtime.letters import AttemptKey, DeviceReport
+from runtime.letters import AttemptKey, DeviceReport, RoundOrder, Tensors
 from runtime.party import Traffic
+from runtime.rate_history import RateHistory
+from runtime.recipe import Recipe
 
 Phase = Literal["absent", "preparing", "training", "serving", "collecting", "returned"]
 
@@ -29,10 +32,13 @@ class Duty:
     step: int = 0
     micro_batch: int = 0
     losses: tuple[float, ...] = ()
+    worked_s: tuple[float, ...] = ()
+    """The server's time for every micro-batch."""
     failures: int = 0
     report: DeviceReport = field(factory=DeviceReport)
     samples: int = 0
     traffic: Traffic = field(factory=Traffic)
+    uplink: RateHistory = field(factory=RateHistory)
     returned_at_s: float = 0.0
 
     @property
@@ -48,16 +54,51 @@ class Duty:
     def mean_loss(self) -> float:
         return sum(self.losses) / len(self.losses) if self.losses else float("nan")
 
+    @property
+    def server_step_s(self) -> float:
+        """The server's time for a local step: the median, 0 where nobody looked at a clock."""
+        return median(self.worked_s) * self.assignment.micro_batches if self.worked_s else 0.0
+
+    def heard(self, traffic: Traffic) -> Duty:
+        """Returns the duty after a letter that came as fast as `traffic` tells."""
+        if not traffic.arrival_bytes_per_s:
+            return self
+        return attrs.evolve(self, uplink=self.uplink.seen(traffic.arrival_bytes_per_s))
+
+    def order(
+        self, run: str, recipe: Recipe, position: int, program: str, tensors: Tensors
+    ) -> RoundOrder:
+        """Returns the letter that begins the attempt on the device."""
+        assignment = self.assignment
+        return RoundOrder(
+            run=run,
+            attempt=self.attempt,
+            program=program,
+            cut=assignment.cut,
+            batch=assignment.batch,
+            micro_batches=assignment.micro_batches,
+            position=position,
+            codec_up=assignment.codec_up,
+            codec_down=assignment.codec_down,
+            recipe=recipe,
+            tensors=tensors,
+        )
+
     def again(self) -> Duty:
         """Returns the next attempt, not yet begun."""
         key = attrs.evolve(self.attempt, number=self.attempt.number + 1)
         return Duty(self.assignment, key, failures=self.failures)
 
-    def served(self, loss: float) -> Duty:
+    def served(self, loss: float, worked_s: float = 0.0) -> Duty:
         """Returns the duty after one micro-batch went through the server segment."""
-        losses = (*self.losses, loss)
+        losses, worked = (*self.losses, loss), (*self.worked_s, worked_s)
         more = self.micro_batch + 1 < self.assignment.micro_batches
         step, micro_batch = (self.step, self.micro_batch + 1) if more else (self.step + 1, 0)
         return attrs.evolve(
-            self, phase="training", losses=losses, step=step, micro_batch=micro_batch
+            self,
+            phase="training",
+            losses=losses,
+            worked_s=worked,
+            step=step,
+            micro_batch=micro_batch,
         )

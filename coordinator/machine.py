@@ -1,22 +1,25 @@
 """The coordinator's protocol as a pure function: `(state, event, now) -> (state, effects)`.
 
-    gathering -> opening -> training -> closing -> opening -> ... -> finished
+    gathering -> opening -> training -> closing -> surveying -> opening -> ... -> finished
 
-A round is trained by every device of the plan, each in attempts of its own; it closes when all
-have returned. Plans are on record before anything follows from them, so that a restarted
-coordinator repeats the interrupted round as it was planned.
+A round begins when the devices that its plan needs to know are measured. It is trained by every
+device of the plan, each in attempts of its own, and closes when all have returned. Plans are on
+record before anything follows from them, so that a restarted coordinator repeats the interrupted
+round as it was planned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import attrs
-from attrs import field, frozen
 
 from coordinator.duty import Duty
-from coordinator.plan import Plan, Planner
+from coordinator.plan import Plan
+from coordinator.planning.solution import Infeasible
+from coordinator.profiling.survey import Outcome as Surveyed
+from coordinator.round_entry import round_entry
+from coordinator.state import CoordinatorState, Outcome
 from coordinator.tasks import (
     Closed,
     CloseRound,
@@ -25,6 +28,8 @@ from coordinator.tasks import (
     OpenRound,
     Prepare,
     Prepared,
+    PreparedProbe,
+    PrepareProbe,
     Served,
     ServeStep,
 )
@@ -37,10 +42,10 @@ from runtime.letters import (
     AttemptKey,
     Gradient,
     Letter,
+    ProbeReport,
     ProgramDelivery,
     ProgramRequest,
     Refusal,
-    RoundOrder,
     RoundResult,
     Step,
 )
@@ -60,48 +65,12 @@ from runtime.party import (
     Weigh,
 )
 from runtime.presence import CoordinatorPresence, DevicePresence
-from runtime.recipe import Recipe
+
+__all__ = ["FAILURES_ALLOWED", "CoordinatorState", "react"]
 
 ANNOUNCE_EVERY_S = 10.0
 FAILURES_ALLOWED = 5
 """Attempts of one device at one round that may fail before the run is given up."""
-
-Stage = Literal["gathering", "opening", "training", "closing", "finished"]
-
-
-@frozen
-class CoordinatorState:
-    """Everything the coordinator's protocol remembers.
-
-    `logged` holds the plans on record: those of a run that is resumed or replayed.
-    """
-
-    run: str
-    incarnation: int
-    devices: tuple[DeviceId, ...]
-    recipe: Recipe
-    planner: Planner
-    codecs: frozenset[str]
-    """The codecs that plans may use; a device must know them all."""
-    logged: Mapping[int, Plan] = field(factory=dict)
-    stage: Stage = "gathering"
-    round: int = 1
-    round_began_at_s: float = 0.0
-    positions: Mapping[DeviceId, int] = field(factory=dict)
-    peers: Mapping[DeviceId, DevicePresence] = field(factory=dict)
-    duties: Mapping[DeviceId, Duty] = field(factory=dict)
-    refused: Mapping[DeviceId, str] = field(factory=dict)
-
-    @property
-    def presence(self) -> CoordinatorPresence:
-        status: Literal["online", "finished"] = "finished" if self.stage == "finished" else "online"
-        return CoordinatorPresence(self.incarnation, status, self.run)
-
-    def with_duty(self, duty: Duty) -> CoordinatorState:
-        return attrs.evolve(self, duties={**self.duties, duty.device: duty})
-
-
-Outcome = tuple[CoordinatorState, list[MachineEffect]]
 
 
 def react(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
@@ -116,13 +85,14 @@ def react(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
                 return _saw_coordinator(state, presence)
             return _saw_device(state, presence, now)
         case Received(peer, letter, traffic):
-            return _received(state, peer, letter, traffic)
+            return _received(_heard(state, peer, traffic), peer, letter, traffic, now)
         case Unwelcome(peer, letter_kind, reason):
-            return _fail(state, peer, f"{peer} will not take {letter_kind.__name__}: {reason}")
+            reason = f"{peer} will not take {letter_kind.__name__}: {reason}"
+            return _unprobed(state, peer, reason, now) or _fail(state, peer, reason)
         case Finished(task, result):
             return _finished(state, task, result, now)
         case Failed(task, reason, code):
-            return _failed(state, task, reason, code)
+            return _failed(state, task, reason, code, now)
         case StopAsked():
             farewell = attrs.evolve(state.presence, status="left")
             return state, [Announce(farewell), Halt(Exit.OK, "asked to stop")]
@@ -167,7 +137,7 @@ def _saw_device(state: CoordinatorState, presence: DevicePresence, now: float) -
     ]
     newborn = known is None or presence.incarnation > known.incarnation
     if newborn and presence.status == "online":
-        refusal = _why_not(state, presence)
+        refusal = state.why_not(presence)
         if refusal:
             return _refuse(state, device, refusal)
         effects.append(OpenSession(device, Session(state.incarnation, presence.incarnation)))
@@ -183,16 +153,6 @@ def _refuse(state: CoordinatorState, device: DeviceId, reason: str) -> Outcome:
     return attrs.evolve(state, refused=refused), [event]
 
 
-def _why_not(state: CoordinatorState, presence: DevicePresence) -> str | None:
-    if presence.samples < 1:
-        return "it holds no samples"
-    if state.recipe.optimiser.name not in presence.optimisers:
-        return f"it does not know the optimiser {state.recipe.optimiser.name}"
-    if missing := state.codecs - set(presence.codecs):
-        return f"it does not know the codec {', '.join(sorted(missing))}"
-    return None
-
-
 def _continue(
     state: CoordinatorState,
     device: DeviceId,
@@ -201,39 +161,87 @@ def _continue(
     now: float,
 ) -> Outcome:
     """Begins what a device's appearance allows: the first round, or its part of this one."""
-    if state.peers[device].status != "online":
-        return state, effects
-    if state.stage == "gathering":
-        present = {peer for peer, birth in state.peers.items() if birth.status == "online"}
-        if present >= set(state.devices):
-            begun, more = _open_round(state, now)
-            return begun, effects + more
-        return state, effects
+    if newborn and state.survey:
+        state = attrs.evolve(state, survey=state.survey.forget(device))
+    if state.stage in ("gathering", "surveying"):
+        begun, more = _open_when_ready(state, now)
+        return begun, effects + more
     duty = state.duties.get(device)
-    if state.stage != "training" or not newborn or duty is None or duty.is_home:
+    online = state.peers[device].status == "online"
+    if not online or state.stage != "training" or not newborn or duty is None or duty.is_home:
         return state, effects
     begun, more = _begin_attempt(state, duty.again())
     return begun, effects + more
+
+
+# --- what the fleet can do -----------------------------------------------------------------
+
+
+def _open_when_ready(state: CoordinatorState, now: float) -> Outcome:
+    """Opens the round once all are there and, where its plan hangs on it, measured.
+
+    The first round waits for all devices, later ones for those that did not say farewell.
+    """
+    state, effects = _measure(state)
+    if state.stage == "gathering" and not state.is_gathered:
+        return state, effects
+    if state.measures and not (state.present and all(map(state.measures.settled, state.present))):
+        return state, effects
+    begun, more = _open_round(state, now)
+    return begun, effects + more
+
+
+def _measure(state: CoordinatorState) -> Outcome:
+    """Begins to measure the devices that are there and new."""
+    effects: list[MachineEffect] = []
+    for birth in state.peers.values():
+        survey = state.measures
+        if survey and birth.status == "online" and birth.device not in survey.pending:
+            state, more = _surveyed(state, survey.begin(birth, state.round))
+            effects += more
+    return state, effects
+
+
+def _surveyed(state: CoordinatorState, outcome: Surveyed) -> Outcome:
+    survey, effects = outcome
+    return attrs.evolve(state, survey=survey), effects
+
+
+def _go_on(state: CoordinatorState, outcome: Surveyed, now: float) -> Outcome:
+    """Takes a step of the survey, and the round that it was the last one for."""
+    state, effects = _surveyed(state, outcome)
+    if state.stage not in ("gathering", "surveying"):
+        return state, effects
+    begun, more = _open_when_ready(state, now)
+    return begun, effects + more
+
+
+def _unprobed(state: CoordinatorState, device: DeviceId, reason: str, now: float) -> Outcome | None:
+    outcome = state.survey.refused(device, reason) if state.survey else None
+    return _go_on(state, outcome, now) if outcome else None
 
 
 # --- the round ------------------------------------------------------------------------------
 
 
 def _open_round(state: CoordinatorState, now: float) -> Outcome:
-    logged = state.logged.get(state.round)
-    plan = logged or state.planner.plan(state.round)
-    effects: list[MachineEffect] = [] if logged else [Record("plans", attrs.asdict(plan))]
-    opening = attrs.evolve(state, stage="opening", round_began_at_s=now, duties={})
+    plan = state.known_plan or state.planner.plan(state.round, state.knowledge)
+    if isinstance(plan, Infeasible):
+        text = f"round {state.round} cannot be planned: {plan.reason}; {plan.remedy}"
+        return attrs.evolve(state, stage="finished"), [Halt(Exit.FLEET, text)]
+    logged = state.round in state.logged
+    effects: list[MachineEffect] = [] if logged else [Record("plans", plan.entry())]
+    opening = attrs.evolve(state, stage="opening", round_began_at_s=now, duties={}, plan=plan)
     return opening, [*effects, Submit(OpenRound(plan))]
 
 
 def _begin_round(state: CoordinatorState, plan: Plan) -> Outcome:
     effects: list[MachineEffect] = []
     state = attrs.evolve(state, stage="training")
-    for assignment in plan.assignments:
-        effects.append(Weigh(assignment.device, assignment.weight, assignment.weight))
-        duty = Duty(assignment, AttemptKey(state.round, 1))
-        state, more = _begin_attempt(state, duty)
+    for one in plan.assignments:
+        down = one.weight if one.weight_down is None else one.weight_down
+        effects.append(Weigh(one.device, one.weight, down))
+        state, more = _begin_attempt(state, Duty(one, AttemptKey(state.round, 1)))
         effects += more
     return state, effects
 
@@ -243,9 +251,22 @@ def _begin_attempt(state: CoordinatorState, duty: Duty) -> Outcome:
     return state.with_duty(begun), [Submit(Prepare(duty.assignment, duty.attempt))]
 
 
-def _received(state: CoordinatorState, peer: DeviceId, letter: Letter, traffic: Traffic) -> Outcome:
+def _heard(state: CoordinatorState, peer: DeviceId, traffic: Traffic) -> CoordinatorState:
+    duty = state.duties.get(peer)
+    return state.with_duty(duty.heard(traffic)) if duty else state
+
+
+def _received(
+    state: CoordinatorState, peer: DeviceId, letter: Letter, traffic: Traffic, now: float
+) -> Outcome:
     duty = state.duties.get(peer)
     match letter:
+        case ProbeReport() if state.survey:
+            reported = state.survey.reported(peer, letter, traffic, now)
+            return _go_on(state, reported, now) if reported else (state, [_stale(peer, letter)])
+        case Refusal(run, AttemptKey(_, 0), reason) if run == state.run and state.survey:
+            unprobed = _unprobed(state, peer, reason, now)
+            return unprobed or (state, [_stale(peer, letter)])
         case ProgramRequest(digest):
             return state, [Submit(FetchProgram(peer, digest))]
         case Step() | RoundResult() | Refusal() if (
@@ -253,7 +274,7 @@ def _received(state: CoordinatorState, peer: DeviceId, letter: Letter, traffic: 
             or duty.phase != "training"
             or (letter.run, letter.attempt) != (state.run, duty.attempt)
         ):
-            return state, [Drop(peer, f"stale {type(letter).__name__}")]
+            return state, [_stale(peer, letter)]
         case Step() if duty and (letter.step, letter.micro_batch) == (duty.step, duty.micro_batch):
             serve = ServeStep(peer, duty.attempt, letter.step, letter.micro_batch, letter.tensors)
             return state.with_duty(attrs.evolve(duty, phase="serving")), [Submit(serve)]
@@ -272,7 +293,11 @@ def _received(state: CoordinatorState, peer: DeviceId, letter: Letter, traffic: 
         case Refusal():
             return _fail(state, peer, f"{peer} refuses the round: {letter.reason}")
         case _:
-            return state, [Drop(peer, f"stale {type(letter).__name__}")]
+            return state, [_stale(peer, letter)]
+
+
+def _stale(peer: DeviceId, letter: Letter) -> Drop:
+    return Drop(peer, f"stale {type(letter).__name__}")
 
 
 def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Outcome:
@@ -285,11 +310,14 @@ def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Ou
             duty = state.duties.get(assignment.device)
             if duty and (duty.attempt, duty.phase) == (attempt, "preparing"):
                 return _order(state, duty, result)
-        case ServeStep(device, attempt, step, micro_batch), Served():
+        case PrepareProbe(assignment), PreparedProbe() if state.survey:
+            position = state.positions.get(assignment.device, 0)
+            return _surveyed(state, state.survey.prepared(task, result, position))
+        case ServeStep(device, attempt, step, micro_batch), Served(loss=loss, worked_s=worked_s):
             duty = state.duties.get(device)
             if duty and (duty.attempt, duty.phase) == (attempt, "serving"):
                 gradient = Gradient(state.run, attempt, step, micro_batch, result.tensors)
-                return state.with_duty(duty.served(result.loss)), [Send(device, gradient)]
+                return state.with_duty(duty.served(loss, worked_s)), [Send(device, gradient)]
         case Collect(device, attempt), _:
             duty = state.duties.get(device)
             if duty and (duty.attempt, duty.phase) == (attempt, "collecting"):
@@ -301,20 +329,8 @@ def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Ou
 
 
 def _order(state: CoordinatorState, duty: Duty, prepared: Prepared) -> Outcome:
-    assignment = duty.assignment
-    order = RoundOrder(
-        run=state.run,
-        attempt=duty.attempt,
-        program=prepared.program,
-        cut=assignment.cut,
-        batch=assignment.batch,
-        micro_batches=assignment.micro_batches,
-        position=state.positions.get(duty.device, 0),
-        codec_up=assignment.codec_up,
-        codec_down=assignment.codec_down,
-        recipe=state.recipe,
-        tensors=prepared.tensors,
-    )
+    position = state.positions.get(duty.device, 0)
+    order = duty.order(state.run, state.recipe, position, prepared.program, prepared.tensors)
     ordered = state.with_duty(attrs.evolve(duty, phase="training"))
     return ordered, [Send(duty.device, order)]
 
@@ -322,65 +338,33 @@ def _order(state: CoordinatorState, duty: Duty, prepared: Prepared) -> Outcome:
 def _close_if_complete(state: CoordinatorState) -> Outcome:
     if any(duty.phase != "returned" for duty in state.duties.values()):
         return state, []
-    positions = tuple(sorted(_positions_after(state).items()))
+    positions = tuple(sorted(state.positions_after.items()))
     close = CloseRound(state.round, tuple(sorted(state.duties)), positions)
     return attrs.evolve(state, stage="closing"), [Submit(close)]
 
 
-def _positions_after(state: CoordinatorState) -> dict[DeviceId, int]:
-    trained = {device: duty.samples for device, duty in state.duties.items()}
-    return {
-        device: state.positions.get(device, 0) + trained.get(device, 0) for device in state.devices
-    }
-
-
 def _closed(state: CoordinatorState, closed: Closed, now: float) -> Outcome:
-    effects: list[MachineEffect] = [Record("rounds", _round_entry(state, closed, now))]
-    state = attrs.evolve(state, positions=_positions_after(state))
+    assert state.plan is not None
+    duties, began_s = tuple(state.duties.values()), state.round_began_at_s
+    entry = round_entry(state.plan, duties, closed, began_s=began_s, now=now)
+    effects: list[MachineEffect] = [Record("rounds", entry)]
+    survey = state.survey and state.survey.noted(duties, now)
+    state = attrs.evolve(state, positions=state.positions_after, survey=survey)
     if state.round < state.recipe.rounds:
-        state = attrs.evolve(state, round=state.round + 1)
-        begun, more = _open_round(state, now)
+        state = attrs.evolve(state, round=state.round + 1, stage="surveying")
+        begun, more = _open_when_ready(state, now)
         return begun, effects + more
     finished = attrs.evolve(state, stage="finished")
     return finished, [*effects, Announce(finished.presence), Halt(Exit.OK, "the job is done")]
 
 
-def _round_entry(state: CoordinatorState, closed: Closed, now: float) -> dict[str, Any]:
-    duties = [state.duties[device] for device in sorted(state.duties)]
-    samples = sum(duty.samples for duty in duties)
-    return {
-        "round": state.round,
-        "accuracy": closed.accuracy,
-        "loss": closed.loss,
-        "train_loss": sum(d.mean_loss * d.samples for d in duties) / max(1, samples),
-        "samples": samples,
-        "duration_s": now - state.round_began_at_s,
-        "weights_sha256": closed.weights_sha256,
-        "devices": {duty.device: _device_entry(state, duty) for duty in duties},
-    }
-
-
-def _device_entry(state: CoordinatorState, duty: Duty) -> dict[str, Any]:
-    return {
-        "cut": duty.assignment.cut,
-        "codec_up": duty.assignment.codec_up,
-        "codec_down": duty.assignment.codec_down,
-        "attempt": duty.attempt.number,
-        "samples": duty.samples,
-        "train_loss": duty.mean_loss,
-        "duration_s": duty.returned_at_s - state.round_began_at_s,
-        # Bytes since this coordinator process began, as it counted them.
-        "up_bytes": duty.traffic.received_bytes,
-        "down_bytes": duty.traffic.sent_bytes,
-        **attrs.asdict(duty.report),
-    }
-
-
 # --- what goes wrong ------------------------------------------------------------------------
 
 
-def _failed(state: CoordinatorState, task: Any, reason: str, code: Exit) -> Outcome:
+def _failed(state: CoordinatorState, task: Any, reason: str, code: Exit, now: float) -> Outcome:
     match task:
+        case PrepareProbe() if state.survey:
+            return _go_on(state, state.survey.failed(task, reason), now)
         case ServeStep(device, attempt) | Collect(device, attempt):
             duty = state.duties.get(device)
             if duty and duty.attempt == attempt:

@@ -15,6 +15,8 @@ from coordinator.tasks import (
     OpenRound,
     Prepare,
     Prepared,
+    PreparedProbe,
+    PrepareProbe,
     Served,
     ServeStep,
 )
@@ -55,12 +57,14 @@ class NullExecutor:
                 self._replicas[assignment.device] = chain
                 program = _program(assignment.cut)
                 return Prepared(hashlib.sha256(program).hexdigest(), wrap(chain))
+            case PrepareProbe(assignment, attempt):
+                return PreparedProbe(self.run(Prepare(assignment, attempt)), self._step_s)
             case FetchProgram(_, digest):
                 return _find(digest)
             case ServeStep(device, tensors=tensors):
                 chain = link(self._replicas[device], unwrap(tensors))
                 self._replicas[device] = chain
-                return Served(wrap(chain), 0.0)
+                return Served(wrap(chain), 0.0, self._step_s)
             case Collect(device, _, samples, tensors):
                 self._collected[device] = (unwrap(tensors), samples)
                 return None

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from attrs import frozen
+import attrs
+from attrs import field, frozen
 
+from coordinator.planning.problem import RoundTerms
+from coordinator.planning.solution import Infeasible, LeftOut
+from coordinator.profiling.device_profile import DeviceProfile
+from coordinator.profiling.server_profile import ServerProfile
 from runtime.ids import DeviceId
 from runtime.program import Codec
 
 
 @frozen
 class Assignment:
-    """One device's part in a round. `weight` is its share when links are contended."""
+    """One device's part in a round. `weight` is its share when links are contended.
+
+    `weight_down` is the share of what it is sent, None where that is the same; `predicted` is
+    where its time will go.
+    """
 
     device: DeviceId
     cut: str
@@ -21,6 +31,24 @@ class Assignment:
     batch: int
     micro_batches: int = 1
     weight: float = 1.0
+    weight_down: float | None = None
+    predicted: RoundTerms | None = None
+
+
+@frozen
+class Prediction:
+    """How long the planner thinks that the round takes, and what it can prove; in seconds.
+
+    `static_bound_s` and `free_bound_s` are those of `coordinator.planning.solution`, and so is
+    `gap`. `bottleneck` is the slowest device, None for the server.
+    """
+
+    round_s: float
+    static_bound_s: float
+    free_bound_s: float
+    own_free_bound_s: float
+    gap: float
+    bottleneck: str | None = None
 
 
 @frozen
@@ -30,9 +58,35 @@ class Plan:
     round: int
     planner: str
     assignments: tuple[Assignment, ...]
+    prediction: Prediction | None = None
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def devices(self) -> tuple[DeviceId, ...]:
+        """All devices that the plan speaks of, those left out included, sorted."""
+        taking_part = (one.device for one in self.assignments)
+        return tuple(sorted((*taking_part, *(one.device for one in self.left_out))))
+
+    def entry(self) -> dict[str, Any]:
+        """Returns the plan as the log holds it: what was not decided is not mentioned."""
+        return attrs.asdict(self, filter=lambda _, value: value is not None and value != ())
+
+
+@frozen
+class Knowledge:
+    """What a planner may go by: measurements, and how things stand.
+
+    `present` are the devices that can take part; `rounds_left` counts the one to be planned.
+    """
+
+    profiles: Mapping[DeviceId, DeviceProfile] = field(factory=dict)
+    server: ServerProfile = field(factory=ServerProfile)
+    previous: Plan | None = None
+    present: frozenset[DeviceId] = frozenset()
+    rounds_left: int = 1
 
 
 class Planner(Protocol):
     """Decides a round. Must be a function of its arguments alone."""
 
-    def plan(self, round: int) -> Plan: ...
+    def plan(self, round: int, knowledge: Knowledge) -> Plan | Infeasible: ...

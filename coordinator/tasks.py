@@ -43,6 +43,30 @@ class Prepared:
 
 
 @frozen
+class PrepareProbe:
+    """Make ready what a probe carries, and time the server's part. Result: PreparedProbe.
+
+    Runs between rounds only, since it compiles. `life` is the incarnation of the device.
+    """
+
+    assignment: Assignment
+    attempt: AttemptKey
+    life: int
+
+    @property
+    def lane(self) -> str:
+        return self.assignment.device
+
+
+@frozen
+class PreparedProbe:
+    """What the order in a probe carries, and the server's time for a step (0: not known)."""
+
+    prepared: Prepared
+    worked_s: float
+
+
+@frozen
 class FetchProgram:
     """Read a compiled program. Result: bytes."""
 
@@ -72,10 +96,14 @@ class ServeStep:
 
 @frozen
 class Served:
-    """The gradient at the cut, and the mean loss of the micro-batch."""
+    """The gradient at the cut, the mean loss of the micro-batch, and the worker's time for it.
+
+    `worked_s` is 0 where nobody looked at a clock.
+    """
 
     tensors: Tensors
     loss: float
+    worked_s: float = 0.0
 
 
 @frozen
@@ -112,4 +140,6 @@ class Closed:
     weights_sha256: str
 
 
-CoordinatorTask = OpenRound | Prepare | FetchProgram | ServeStep | Collect | CloseRound
+CoordinatorTask = (
+    OpenRound | Prepare | PrepareProbe | FetchProgram | ServeStep | Collect | CloseRound
+)

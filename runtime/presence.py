@@ -12,8 +12,9 @@ from attrs import frozen
 
 from runtime.ids import DeviceId
 
-PROTOCOL_MINOR = 0
-"""Rises with every addition to the v1 protocol; the topic prefix carries the major version."""
+PROTOCOL_MINOR = 1
+"""Rises with every addition to the v1 protocol (1: probes); the topic prefix carries the major
+version."""
 
 Status = Literal["online", "lost", "left", "finished"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from coordinator.plan import Assignment, Plan
+from coordinator.plan import Assignment, Knowledge, Plan
 from runtime.ids import DeviceId
 from runtime.program import Codec
 
@@ -20,7 +20,8 @@ class FixedPlanner:
     codec_down: Codec
     cut_at: Callable[[DeviceId, int], str]
 
-    def plan(self, round: int) -> Plan:
+    def plan(self, round: int, knowledge: Knowledge) -> Plan:
+        """Returns the operator's plan, whatever is known."""
         assignments = tuple(
             Assignment(device, self.cut_at(device, round), self.codec_up, self.codec_down, batch)
             for device, batch in sorted(self.batches.items())

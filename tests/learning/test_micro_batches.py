@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve, frozen
 
-from coordinator.plan import Plan, Planner
+from coordinator.plan import Knowledge, Plan, Planner
+from coordinator.planning.solution import Infeasible
 from tests.learning import laboratory
 from tests.learning.laboratory import FixedCuts
 from tests.learning.lesson import VIT
@@ -21,8 +22,9 @@ class InPieces:
     planner: Planner
     micro_batches: int
 
-    def plan(self, round: int) -> Plan:
-        whole = self.planner.plan(round)
+    def plan(self, round: int, knowledge: Knowledge) -> Plan | Infeasible:
+        whole = self.planner.plan(round, knowledge)
+        assert isinstance(whole, Plan)
         parts = [evolve(part, micro_batches=self.micro_batches) for part in whole.assignments]
         return evolve(whole, assignments=tuple(parts))
 

@@ -66,6 +66,10 @@ MESSAGES: dict[str, object] = {
         DeviceId("board-1"), 1_790_000_001, "online", 0, 1000, "1.22.0", 17,
         ("fp32", "int8"), ("sgd", "adam"), Limits(64_000_000, 32_000_000, 512_000_000),
     ),
-    "presence-device-lost": DevicePresence(DeviceId("board-1"), 1_790_000_001, "lost"),
-    "presence-coordinator": CoordinatorPresence(1_790_000_000, "online", "run-1"),
+    "presence-device-lost": DevicePresence(
+        DeviceId("board-1"), 1_790_000_001, "lost", protocol=0
+    ),
+    "presence-coordinator": CoordinatorPresence(
+        1_790_000_000, "online", "run-1", protocol=0
+    ),
 }  # fmt: skip

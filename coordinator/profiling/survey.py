@@ -1,0 +1,168 @@
+"""Measuring a fleet: every new life of a device is probed, every round of it is noted.
+
+Probes run one after the other on each device, the shallowest cut first; one that is refused ends
+them, since deeper cuts ask for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import attrs
+from attrs import field, frozen
+
+from coordinator.duty import Duty
+from coordinator.plan import Assignment
+from coordinator.profiling.device_profile import DeviceProfile
+from coordinator.profiling.server_profile import ServerProfile
+from coordinator.profiling.time_model import Load
+from coordinator.tasks import PreparedProbe, PrepareProbe
+from runtime.effects import Record, Submit
+from runtime.ids import DeviceId
+from runtime.letters import AttemptKey, Probe, ProbeReport, RoundOrder
+from runtime.party import MachineEffect, Send, Traffic
+from runtime.presence import DevicePresence
+from runtime.recipe import Recipe
+
+PROBE_STEPS = 3
+"""The median of three leaves out the first step, which allocates."""
+BALLAST_BYTES = 256 * 1024
+"""What every report of a probe weighs, so that the uplink is measured too."""
+
+
+class Surveyor(Protocol):
+    """Knows the cuts of the model: which to probe, and what each asks of a machine."""
+
+    def probes(self, birth: DevicePresence) -> tuple[Assignment, ...]:
+        """Returns the cuts to probe on a device, the shallowest first."""
+
+    def device_load(self, assignment: Assignment) -> Load: ...
+
+    def server_load(self, assignment: Assignment) -> Load: ...
+
+
+@frozen
+class Survey:
+    """What was measured, and what is being measured.
+
+    `pending` holds the probes to come by device, the first one in hand; none are left of a
+    device that is measured, and one that is not in it has not begun.
+    """
+
+    surveyor: Surveyor
+    run: str
+    recipe: Recipe
+    profiles: Mapping[DeviceId, DeviceProfile] = field(factory=dict)
+    server: ServerProfile = field(factory=ServerProfile)
+    pending: Mapping[DeviceId, tuple[Assignment, ...]] = field(factory=dict)
+    lives: Mapping[DeviceId, int] = field(factory=dict)
+
+    def settled(self, device: DeviceId) -> bool:
+        """Tells whether the device is measured, as far as it can be."""
+        return self.pending.get(device) == ()
+
+    def forget(self, device: DeviceId) -> Survey:
+        """Returns the survey before it knew a device: a new life may have another speed."""
+        rest = {name: probes for name, probes in self.pending.items() if name != device}
+        return attrs.evolve(self, pending=rest)
+
+    def begin(self, birth: DevicePresence, round: int) -> Outcome:
+        """Starts to measure a device."""
+        device = birth.device
+        begun = attrs.evolve(
+            self,
+            profiles={**self.profiles, device: DeviceProfile()},
+            pending={**self.pending, device: self.surveyor.probes(birth)},
+            lives={**self.lives, device: birth.incarnation},
+        )
+        return begun._next(device, round)
+
+    def prepared(self, task: PrepareProbe, result: PreparedProbe, position: int) -> Outcome:
+        """Sends a probe that is ready, unless the device's life is over."""
+        if not self._in_hand(task):
+            return self, []
+        load = self.surveyor.server_load(task.assignment)
+        noted = attrs.evolve(self, server=self.server.with_probe(load, result.worked_s))
+        probe = Probe(self._order(task, result, position), BALLAST_BYTES)
+        return noted, [Send(task.assignment.device, probe)]
+
+    def reported(
+        self, device: DeviceId, letter: ProbeReport, traffic: Traffic, now: float
+    ) -> Outcome | None:
+        """Takes a report and goes on; None if nobody waits for it."""
+        probes = self.pending.get(device)
+        if not probes or (letter.run, letter.cut) != (self.run, probes[0].cut):
+            return None
+        load = self.surveyor.device_load(probes[0])
+        uplink = traffic.arrival_bytes_per_s
+        profile = self.profiles[device].with_probe(letter.cut, load, letter.report, uplink, now)
+        noted = self._with(device, profile, probes[1:])
+        facts = {
+            "event": "measured",
+            "device": device,
+            "cut": letter.cut,
+            "forward_s": profile.probed[letter.cut].time.forward_s,
+            "backward_s": profile.probed[letter.cut].time.backward_s,
+            "uplink_bytes_per_s": profile.uplink.value,
+            "downlink_bytes_per_s": profile.downlink.value,
+        }
+        after, effects = noted._next(device, letter.attempt.round)
+        return after, [Record("events", facts), *effects]
+
+    def refused(self, device: DeviceId, reason: str) -> Outcome | None:
+        """Notes that the cut in hand cannot be run; None if there is none."""
+        probes = self.pending.get(device)
+        if not probes:
+            return None
+        cut = probes[0].cut
+        event = {"event": "probe failed", "device": device, "cut": cut, "reason": reason}
+        profile = self.profiles[device].with_refusal(cut, reason)
+        return self._with(device, profile, ()), [Record("events", event)]
+
+    def failed(self, task: PrepareProbe, reason: str) -> Outcome:
+        """Notes a probe that could not even be prepared."""
+        outcome = self.refused(task.assignment.device, reason) if self._in_hand(task) else None
+        return outcome or (self, [])
+
+    def noted(self, duties: Iterable[Duty], now: float) -> Survey:
+        """Returns the survey after a round of real steps and transfers."""
+        profiles, server = dict(self.profiles), self.server
+        for duty in duties:
+            load = self.surveyor.device_load(duty.assignment)
+            profile = profiles.get(duty.device, DeviceProfile())
+            uplink = duty.uplink.bytes_per_s
+            profiles[duty.device] = profile.updated(load, duty.report, uplink, now)
+            work = self.surveyor.server_load(duty.assignment)
+            server = server.updated(work, duty.server_step_s, now)
+        return attrs.evolve(self, profiles=profiles, server=server)
+
+    def _with(
+        self, device: DeviceId, profile: DeviceProfile, probes: tuple[Assignment, ...]
+    ) -> Survey:
+        return attrs.evolve(
+            self,
+            profiles={**self.profiles, device: profile},
+            pending={**self.pending, device: probes},
+        )
+
+    def _next(self, device: DeviceId, round: int) -> Outcome:
+        probes = self.pending[device]
+        if not probes:
+            return self, []
+        task = PrepareProbe(probes[0], AttemptKey(round, 0), self.lives[device])
+        return self, [Submit(task)]
+
+    def _in_hand(self, task: PrepareProbe) -> bool:
+        device = task.assignment.device
+        alive = self.lives.get(device) == task.life
+        return alive and self.pending.get(device, ())[:1] == (task.assignment,)
+
+    def _order(self, task: PrepareProbe, result: PreparedProbe, position: int) -> RoundOrder:
+        recipe = attrs.evolve(self.recipe, local_steps=PROBE_STEPS)
+        prepared = result.prepared
+        duty = Duty(task.assignment, task.attempt)
+        return duty.order(self.run, recipe, position, prepared.program, prepared.tensors)
+
+
+Outcome = tuple[Survey, list[MachineEffect]]

@@ -1,0 +1,52 @@
+"""What a closed round leaves on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+
+from coordinator.duty import Duty
+from coordinator.plan import Plan
+from coordinator.tasks import Closed
+
+
+def round_entry(
+    plan: Plan, duties: Iterable[Duty], closed: Closed, *, began_s: float, now: float
+) -> dict[str, Any]:
+    """Returns the entry of a round that began at `began_s` and was closed at `now`."""
+    duties = sorted(duties, key=lambda duty: duty.device)
+    samples = sum(duty.samples for duty in duties)
+    return {
+        "round": plan.round,
+        "accuracy": closed.accuracy,
+        "loss": closed.loss,
+        "train_loss": sum(d.mean_loss * d.samples for d in duties) / max(1, samples),
+        "samples": samples,
+        "duration_s": now - began_s,
+        **({"predicted_s": plan.prediction.round_s} if plan.prediction else {}),
+        "weights_sha256": closed.weights_sha256,
+        "devices": {duty.device: _device_entry(duty, began_s) for duty in duties},
+    }
+
+
+def _device_entry(duty: Duty, began_s: float) -> dict[str, Any]:
+    assignment = duty.assignment
+    predicted = assignment.predicted
+    return {
+        "cut": assignment.cut,
+        "codec_up": assignment.codec_up,
+        "codec_down": assignment.codec_down,
+        "attempt": duty.attempt.number,
+        "samples": duty.samples,
+        "train_loss": duty.mean_loss,
+        "duration_s": duty.returned_at_s - began_s,
+        **({"predicted_s": predicted.total_s} if predicted else {}),
+        # Bytes since this coordinator process began, as it counted them.
+        "up_bytes": duty.traffic.received_bytes,
+        "down_bytes": duty.traffic.sent_bytes,
+        **attrs.asdict(duty.report),
+        "uplink_bytes_per_s": duty.uplink.bytes_per_s,
+        "server_s": duty.server_step_s,
+    }
