@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import define, field
+from attrs import asdict, define, field
 
 from runtime.ids import DeviceId
 
@@ -28,17 +29,19 @@ class Ledger:
         """Returns the device's account of the round in hand."""
         return self._spent.setdefault(device, Spent())
 
-    def close_round(self, devices: dict[str, dict[str, Any]]) -> None:
-        """Adds its account to every device's entry of a round and opens new ones.
+    def close_round(self, devices: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Returns every device's entry of a round with its account, and opens new accounts.
 
         `link_s` is what is left of the device's time: its messages on their way, and waiting for
         the links.
         """
-        for name, entry in devices.items():
-            spent = self.of(DeviceId(name))
-            worked_s = spent.compute_s + spent.server_s + spent.queue_s
-            entry["compute_s"] = spent.compute_s
-            entry["server_s"] = spent.server_s
-            entry["queue_s"] = spent.queue_s
-            entry["link_s"] = max(0.0, entry["duration_s"] - worked_s)
-        self._spent.clear()
+        spent, self._spent = self._spent, {}
+        return {
+            name: {**entry, **_account(spent.get(DeviceId(name), Spent()), entry["duration_s"])}
+            for name, entry in devices.items()
+        }
+
+
+def _account(spent: Spent, duration_s: float) -> dict[str, float]:
+    account = asdict(spent)
+    return {**account, "link_s": max(0.0, duration_s - sum(account.values()))}

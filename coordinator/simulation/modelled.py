@@ -11,7 +11,7 @@ import numpy as np
 from coordinator.plan import Assignment
 from coordinator.simulation.costs import Costs
 from coordinator.simulation.ledger import Ledger
-from coordinator.tasks import Prepare, ServeStep
+from coordinator.tasks import Prepare, PrepareProbe, ServeStep
 from device_agent.stopwatch import FORWARD_SHARE, Part
 from device_agent.tasks import Backward, Begin, Forward, Trained
 from runtime.clock import Clock
@@ -40,18 +40,23 @@ class ModelledServer:
         return self._costs.serve_s(self._assignments[task.device])
 
     def run(self, task: Any) -> Any:
+        result = self._inner.run(task)
         match task:
             case Prepare(assignment):
                 self._assignments[assignment.device] = assignment
+            case PrepareProbe(assignment):
+                step_s = self._costs.serve_s(assignment) * assignment.micro_batches
+                return attrs.evolve(result, worked_s=step_s)
             case ServeStep(device):
-                self._book(device)
-        return self._inner.run(task)
+                return attrs.evolve(result, worked_s=self._book(device))
+        return result
 
-    def _book(self, device: DeviceId) -> None:
+    def _book(self, device: DeviceId) -> float:
         worked_s = self._costs.serve_s(self._assignments[device])
         spent = self._ledger.of(device)
         spent.server_s += worked_s
         spent.queue_s += max(0.0, self._clock.now() - self._submitted_s[device] - worked_s)
+        return worked_s
 
 
 class ModelledBoard:

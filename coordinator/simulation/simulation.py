@@ -15,6 +15,7 @@ from coordinator.job import Job
 from coordinator.learning.training import CoordinatorExecutor
 from coordinator.plan import Planner
 from coordinator.planning.fixed_planner import FixedPlanner
+from coordinator.profiling.survey import Survey
 from coordinator.record.run_record import RunRecord
 from coordinator.rehearsal.partition import deal
 from coordinator.simulation.casts import Learners, Modelled, StandIns
@@ -66,8 +67,8 @@ class SimulatedRecords:
     def append(self, stream: str, entry: dict[str, Any]) -> None:
         match stream:
             case "rounds":
-                self.ledger.close_round(entry["devices"])
-                entry = {**entry, "simulated": True}
+                devices = self.ledger.close_round(entry["devices"])
+                entry = {**entry, "devices": devices, "simulated": True}
             case "events":
                 entry = {**entry, "simulated_s": self.clock.now()}
         self.records.append(stream, entry)
@@ -80,8 +81,11 @@ def simulate(
     setting: Setting | None = None,
     *,
     planner: Planner | None = None,
+    survey: Survey | None = None,
 ) -> Simulated:
     """Runs a job to its end in virtual time; `planner` None takes the cuts of the fleet file.
+
+    Planners that go by measurements need a `survey`, as in a real run.
 
     Equal arguments give equal rounds, but for a server that is measured. Raises EdgeSplitError
     for what keeps it from starting, and for a job that never ends under these conditions.
@@ -101,6 +105,7 @@ def simulate(
         records=SimulatedRecords(record, ledger, clock),
         run=record.run,
         conditions=setting.conditions,
+        survey=survey,
     )
     halt = world.run()
     record.close()

@@ -10,11 +10,12 @@ from attrs import frozen
 
 from coordinator.fleet import Device, Fleet
 from coordinator.job import Job
-from coordinator.machine import CoordinatorState
 from coordinator.machine import react as coordinator_react
 from coordinator.plan import Planner
+from coordinator.profiling.survey import Survey
 from coordinator.simulation.conditions import Conditions
 from coordinator.simulation.thrift import Shelf, ThriftyCourier, thrifty
+from coordinator.state import CoordinatorState
 from device_agent.machine import AgentState
 from device_agent.machine import react as agent_react
 from runtime.codecs import CODECS
@@ -56,7 +57,10 @@ class Nowhere:
 
 
 class SimulatedWorld:
-    """A fleet, its coordinator and the broker between them, ready to be run once."""
+    """A fleet, its coordinator and the broker between them, ready to be run once.
+
+    A `survey` measures the modelled boards for planners that go by what is measured.
+    """
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class SimulatedWorld:
         records: Records,
         run: str,
         conditions: Conditions | None = None,
+        survey: Survey | None = None,
     ) -> None:
         self.clock = clock
         self.broker = MemoryBroker(clock, _NO_WEATHER)
@@ -78,6 +83,7 @@ class SimulatedWorld:
         self._conditions = conditions or Conditions()
         self._shelf = Shelf()
         self._halt: Halt | None = None
+        self._survey = survey
         self._start_coordinator(fleet, planner, cast, records, run)
         for device in sorted(fleet.devices, key=lambda one: one.id):
             self._start_board(device, cast)
@@ -104,6 +110,7 @@ class SimulatedWorld:
             recipe=self._job.recipe,
             planner=planner,
             codecs=frozenset({self._job.codec.up, self._job.codec.down}),
+            survey=self._survey,
         )
         up, down = shared.rates if shared.paced else (None, None)
         # What boards send is what the coordinator receives, and the other way round.

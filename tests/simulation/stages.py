@@ -12,7 +12,8 @@ from coordinator.cutting.cut_check import trace_job
 from coordinator.cutting.traced_model import TracedModel
 from coordinator.fleet import Device, Fleet, FleetName
 from coordinator.job import CodecLimits, Evaluation, Input, Job, Model, Training
-from coordinator.plan import Assignment, Plan, Planner
+from coordinator.plan import Assignment, Knowledge, Plan, Planner
+from coordinator.planning.solution import Infeasible
 from coordinator.simulation.casts import Modelled, StandIns
 from coordinator.simulation.conditions import BoardConditions, Conditions
 from coordinator.simulation.costs import Costs
@@ -93,8 +94,9 @@ class Weighted:
     inner: Planner
     weights: Mapping[str, float]
 
-    def plan(self, round: int) -> Plan:
-        plan = self.inner.plan(round)
+    def plan(self, round: int, knowledge: Knowledge) -> Plan | Infeasible:
+        plan = self.inner.plan(round, knowledge)
+        assert isinstance(plan, Plan)
         return evolve(plan, assignments=tuple(map(self._weighted, plan.assignments)))
 
     def _weighted(self, assignment: Assignment) -> Assignment:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,13 @@ def test_wrong_conditions_are_explained(
 def test_a_speed_is_a_number_or_measured(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         simulate(tmp_path, "--server-gflops", "-1")
+
+
+def test_help_needs_no_torch() -> None:
+    program = (
+        "import sys, coordinator.main as command\n"
+        "try: command.main(['simulate', '--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'torch', 'onnx', 'onnxruntime'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
