@@ -29,6 +29,10 @@ class Ledger:
         """Returns the device's account of the round in hand."""
         return self._spent.setdefault(device, Spent())
 
+    def clear(self) -> None:
+        """Opens new accounts."""
+        self._spent = {}
+
     def close_round(self, devices: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """Returns every device's entry of a round with its account, and opens new accounts.
 

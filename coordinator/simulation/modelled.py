@@ -11,7 +11,7 @@ import numpy as np
 from coordinator.plan import Assignment
 from coordinator.simulation.costs import Costs
 from coordinator.simulation.ledger import Ledger
-from coordinator.tasks import Prepare, PrepareProbe, ServeStep
+from coordinator.tasks import OpenRound, Prepare, PreparedProbe, PrepareProbe, ServeStep
 from device_agent.stopwatch import FORWARD_SHARE, Part
 from device_agent.tasks import Backward, Begin, Forward, Trained
 from runtime.clock import Clock
@@ -40,16 +40,19 @@ class ModelledServer:
         return self._costs.serve_s(self._assignments[task.device])
 
     def run(self, task: Any) -> Any:
-        result = self._inner.run(task)
         match task:
+            case PrepareProbe(assignment, attempt):
+                prepared = self._inner.run(Prepare(assignment, attempt))
+                step_s = self._costs.serve_s(assignment) * assignment.micro_batches
+                return PreparedProbe(prepared, step_s)
+            case OpenRound():
+                # What boards did to be measured is no part of the round.
+                self._ledger.clear()
             case Prepare(assignment):
                 self._assignments[assignment.device] = assignment
-            case PrepareProbe(assignment):
-                step_s = self._costs.serve_s(assignment) * assignment.micro_batches
-                return attrs.evolve(result, worked_s=step_s)
             case ServeStep(device):
-                return attrs.evolve(result, worked_s=self._book(device))
-        return result
+                return attrs.evolve(self._inner.run(task), worked_s=self._book(device))
+        return self._inner.run(task)
 
     def _book(self, device: DeviceId) -> float:
         worked_s = self._costs.serve_s(self._assignments[device])

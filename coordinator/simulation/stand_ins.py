@@ -18,8 +18,6 @@ from coordinator.tasks import (
     OpenRound,
     Prepare,
     Prepared,
-    PreparedProbe,
-    PrepareProbe,
     Served,
     ServeStep,
 )
@@ -48,8 +46,6 @@ class StandInServer:
             case Prepare(assignment):
                 self._assignments[assignment.device] = assignment
                 return Prepared(self._publish(assignment), self.payloads.state(assignment.cut))
-            case PrepareProbe(assignment, attempt):
-                return PreparedProbe(self.run(Prepare(assignment, attempt)), 0.0)
             case FetchProgram(_, digest):
                 if digest not in self._programs:
                     raise ProgramError(f"no program {digest:.64}")

@@ -14,6 +14,7 @@ from coordinator.fleet import Device, Fleet, FleetName
 from coordinator.job import CodecLimits, Evaluation, Input, Job, Model, Training
 from coordinator.plan import Assignment, Knowledge, Plan, Planner
 from coordinator.planning.solution import Infeasible
+from coordinator.profiling.survey import Survey
 from coordinator.simulation.casts import Modelled, StandIns
 from coordinator.simulation.conditions import BoardConditions, Conditions
 from coordinator.simulation.costs import Costs
@@ -109,6 +110,7 @@ def perform(
     job: Job = JOB,
     conditions: Conditions | None = None,
     weights: Mapping[str, float] | None = None,
+    survey: Survey | None = None,
 ) -> Performance:
     """Runs a simulation of stand-ins to its end."""
     whole = fleet(*devices)
@@ -124,6 +126,7 @@ def perform(
         records=SimulatedRecords(notes, ledger, clock),
         run="stage",
         conditions=conditions,
+        survey=survey,
     )
     halt = world.run()
     assert halt.code is Exit.OK, halt.reason
