@@ -11,6 +11,7 @@ from attrs import field, frozen
 from coordinator.plan import Assignment
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, DeviceReport, RoundOrder, Tensors
+from runtime.link_meter import Reading
 from runtime.party import Traffic
 from runtime.rate_history import RateHistory
 from runtime.recipe import Recipe
@@ -39,6 +40,7 @@ class Duty:
     samples: int = 0
     traffic: Traffic = field(factory=Traffic)
     uplink: RateHistory = field(factory=RateHistory)
+    round_trips_s: tuple[float, ...] = ()
     returned_at_s: float = 0.0
 
     @property
@@ -61,9 +63,17 @@ class Duty:
 
     def heard(self, traffic: Traffic) -> Duty:
         """Returns the duty after a letter that came as fast as `traffic` tells."""
-        if not traffic.arrival_bytes_per_s:
+        link = traffic.link
+        if not link.bytes_per_s:
             return self
-        return attrs.evolve(self, uplink=self.uplink.seen(traffic.arrival_bytes_per_s))
+        trips_s = (*self.round_trips_s, link.round_trip_s)
+        return attrs.evolve(self, uplink=self.uplink.seen(link.bytes_per_s), round_trips_s=trips_s)
+
+    @property
+    def link(self) -> Reading:
+        """What the letters of the attempt tell about the uplink."""
+        trip_s = median(self.round_trips_s) if self.round_trips_s else 0.0
+        return Reading(self.uplink.bytes_per_s, trip_s)
 
     def order(
         self, run: str, recipe: Recipe, position: int, program: str, tensors: Tensors

@@ -148,9 +148,9 @@ def _saw_self(state: AgentState, presence: DevicePresence) -> Outcome:
 
 def _clocked(state: AgentState, traffic: Traffic) -> AgentState:
     """Notes how fast the coordinator's bytes come."""
-    if not traffic.arrival_bytes_per_s:
+    if not traffic.link.bytes_per_s:
         return state
-    return attrs.evolve(state, downlink=state.downlink.seen(traffic.arrival_bytes_per_s))
+    return attrs.evolve(state, downlink=state.downlink.seen(traffic.link.bytes_per_s))
 
 
 def _received(state: AgentState, letter: Letter) -> Outcome:
@@ -233,8 +233,7 @@ def _outcome(state: AgentState, work: Work, trained: Trained) -> RoundResult | P
     order = work.order
     report = attrs.evolve(trained.report, downlink_bytes_per_s=state.downlink.bytes_per_s)
     if work.probe:
-        ballast = bytes(work.probe.ballast_bytes)
-        return ProbeReport(order.run, work.attempt, order.cut, report, ballast)
+        return ProbeReport(order.run, work.attempt, order.cut, report, work.probe.ballast)
     return RoundResult(order.run, work.attempt, trained.samples, trained.tensors, report)
 
 

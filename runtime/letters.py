@@ -13,7 +13,6 @@ from runtime.recipe import Recipe
 from runtime.tensors import PackedTensor
 
 Tensors = dict[str, PackedTensor]
-BALLAST_LIMIT_BYTES = 4 * 1024 * 1024
 _natural = validators.ge(0)
 
 
@@ -110,17 +109,17 @@ class Probe:
     """Coordinator to device: run the steps of this order for the stopwatch alone.
 
     No step is sent, gradients are zeros, and nothing of it is kept. The order's attempt has the
-    number 0, so that every attempt at the round supersedes it. The report shall carry
-    `ballast_bytes`, so that the uplink shows how fast it is.
+    number 0, so that every attempt at the round supersedes it. The report carries `ballast` back:
+    both transfers show how fast the link is.
     """
 
     order: RoundOrder
-    ballast_bytes: int = field(default=0, validator=[_natural, validators.le(BALLAST_LIMIT_BYTES)])
+    ballast: bytes = b""
 
 
 @frozen
 class ProbeReport:
-    """Device to coordinator: what the steps of a probe took; `ballast` means nothing."""
+    """Device to coordinator: what the steps of a probe took, and its ballast."""
 
     run: str
     attempt: AttemptKey

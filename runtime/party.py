@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from runtime.effects import Effect, Halt, Publish, Record, Submit, Wake
 from runtime.errors import WireError
@@ -18,6 +18,7 @@ from runtime.events import Failed, Finished, HostEvent, Started, StopAsked, Tick
 from runtime.frames import Frame, Session
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.letters import KINDS, LETTERS, Letter
+from runtime.link_meter import LinkMeter, Reading
 from runtime.presence import DevicePresence, Presence
 from runtime.topics import COORDINATOR_STATE, DEVICE_STATE, FRAMES, Direction, Fleet, Topic
 from runtime.transfers.courier import Courier, Deliver, Output, Rejected, Transmit
@@ -36,12 +37,12 @@ _MQTT_BYTES = 19
 class Traffic:
     """Bytes exchanged with a peer so far: topics, payloads and what MQTT adds to each message.
 
-    `arrival_bytes_per_s` is how fast the peer's bytes come lately, 0 where nobody knows yet.
+    `link` is what the letter that came with this tells about the way it took.
     """
 
     sent_bytes: int = 0
     received_bytes: int = 0
-    arrival_bytes_per_s: float = 0.0
+    link: Reading = field(factory=Reading)
 
     def sent(self, size_bytes: int) -> Traffic:
         return Traffic(self.sent_bytes + size_bytes, self.received_bytes)
@@ -161,6 +162,7 @@ class Party(Generic[S]):
         self._in_way: Direction = "up" if me == COORDINATOR else "down"
         self._presence: Presence | None = None
         self._traffic: dict[DeviceId, Traffic] = {}
+        self._meters: dict[DeviceId, LinkMeter] = {}
         self._dropped: dict[tuple[str, str], int] = {}
         self._wakes: list[float] = []
 
@@ -214,6 +216,7 @@ class Party(Generic[S]):
                     sent = self._courier.send(peer, KINDS[type(letter)], encode(letter), now)
                     effects += self._carry(sent, now)
                 case OpenSession(peer, session):
+                    self._meters.pop(peer, None)
                     self._courier.open(peer, session)
                 case Weigh(peer, weight, weight_down):
                     self._courier.weigh(peer, weight, weight_down)
@@ -252,8 +255,9 @@ class Party(Generic[S]):
             return self._drop(peer, f"letter does not decode: {kind}")
         noted = self._drop(peer, f"unknown keys in {kind}") if decoded.unknown_keys else []
         counted = self._traffic.get(peer, Traffic())
-        rate = self._courier.arrival_bytes_per_s(peer)
-        traffic = Traffic(counted.sent_bytes, counted.received_bytes, rate)
+        meter = self._meters.get(peer)
+        link = meter.read() if meter else Reading()
+        traffic = Traffic(counted.sent_bytes, counted.received_bytes, link)
         return noted + self._react(Received(peer, decoded.value, traffic), now)
 
     def _arrived(self, event: Arrived, now: float) -> list[Effect]:
@@ -275,10 +279,11 @@ class Party(Generic[S]):
             decoded = decode(row.payload, event.payload)
         except WireError:
             return self._drop(peer, f"{row.leaf} does not decode")
+        frame: Any = decoded.value
         size_bytes = len(event.topic) + len(event.payload) + _MQTT_BYTES
         if self._courier.knows(peer):
             self._traffic[peer] = self._traffic.get(peer, Traffic()).received(size_bytes)
-        frame: Any = decoded.value
+            self._meters.setdefault(peer, LinkMeter()).saw(frame, now)
         return self._carry(self._courier.received(peer, frame, now), now)
 
     def _saw(self, row: Topic, device: DeviceId | None, payload: bytes, now: float) -> list[Effect]:

@@ -14,6 +14,7 @@ from coordinator.null import NullCheckpoint
 from coordinator.null import NullExecutor as NullCoordinator
 from coordinator.plan import Plan, Planner
 from coordinator.planning.fixed_planner import FixedPlanner
+from coordinator.profiling.survey import Survey
 from device_agent.machine import AgentState
 from device_agent.machine import react as agent_react
 from device_agent.null import NullExecutor as NullDevice
@@ -28,6 +29,7 @@ from runtime.recipe import Recipe
 from runtime.schedules import ScheduleSpec
 from runtime.topics import Fleet
 from runtime.transfers.courier import Courier, CourierLimits
+from runtime.transport.link_model import Link
 from runtime.transport.memory import MemoryBroker, MemoryTransport, Weather
 from runtime.virtual import VirtualClock, VirtualWorker
 from runtime.wire import encode_json, from_builtin
@@ -103,6 +105,9 @@ class World:
         self.planner = planner
         self.laboratory = laboratory
         self.records = Records()
+        self.survey: Survey | None = None
+        self.replayed: Mapping[int, Plan] = {}
+        self.links: Mapping[DeviceId, Link] = {}
         self.incarnations: dict[DeviceId, int] = {}
         self.lives: dict[DeviceId, Life] = {}
         self.halts: dict[DeviceId, Halt] = {}
@@ -133,6 +138,11 @@ class World:
         return self.halts[COORDINATOR]
 
     @property
+    def plans(self) -> dict[int, Plan]:
+        """The plan log."""
+        return {plan.round: plan for plan in map(_plan, self.records.streams.get("plans", []))}
+
+    @property
     def handled(self) -> int:
         """Events that the living parties have handled."""
         return sum(life.host.handled for life in self.lives.values())
@@ -146,7 +156,9 @@ class World:
             recipe=self.recipe,
             planner=self.planner,
             codecs=frozenset(CODECS),
-            logged={plan.round: plan for plan in map(_plan, self.records.streams.get("plans", []))},
+            logged=self.plans,
+            replayed=self.replayed,
+            survey=self.survey,
             round=done + 1,
             positions=positions,
         )
@@ -169,7 +181,7 @@ class World:
         self._launch(name, party, executor, encode_json(will))
 
     def _launch(self, name: DeviceId, party: Party[Any], executor: Any, will: bytes) -> None:
-        transport = self.broker.connect()
+        transport = self.broker.connect(self.links.get(name))
         host = Host(
             party,
             transport=transport,

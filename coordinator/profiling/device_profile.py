@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import attrs
@@ -10,6 +11,7 @@ from attrs import field, frozen
 from coordinator.profiling.time_model import Load, Timed, TimeModel, fit
 from coordinator.profiling.tracked import Tracked
 from runtime.letters import DeviceReport
+from runtime.link_meter import Reading
 
 _FORWARD_SHARE = 1 / 3
 """Of a step, for boards that tell only the whole: backward is about twice forward."""
@@ -49,7 +51,8 @@ class DeviceProfile:
 
     `probed` and `refused` are by cut; a refused cut comes with the board's reason. `pace` is how
     many times longer real steps take than the probes foretell. Link rates are in bytes/s, 0
-    where too few bytes travelled to tell.
+    where too few bytes travelled to tell; `round_trip` is in seconds, there and back.
+    `memory_bytes` is what the board announced for programs.
     """
 
     probed: Mapping[str, Probed] = field(factory=dict)
@@ -57,32 +60,32 @@ class DeviceProfile:
     pace: Tracked = field(factory=Tracked)
     uplink: Tracked = field(factory=Tracked)
     downlink: Tracked = field(factory=Tracked)
+    round_trip: Tracked = field(factory=Tracked)
     peak_rss_bytes: int = 0
+    memory_bytes: float = math.inf
 
     def with_probe(
         self,
         cut: str,
         load: Load,
         report: DeviceReport,
-        uplink_bytes_per_s: float,
+        link: Reading,
         now: float,
     ) -> DeviceProfile:
         """Returns the profile after a probe of `cut`."""
         probed = {**self.probed, cut: Probed(load, StepTime.of(report))}
-        return attrs.evolve(self, probed=probed)._noted(report, uplink_bytes_per_s, now)
+        return attrs.evolve(self, probed=probed)._noted(report, link, now)
 
     def with_refusal(self, cut: str, reason: str) -> DeviceProfile:
         """Returns the profile of a board that cannot run `cut`."""
         return attrs.evolve(self, refused={**self.refused, cut: reason})
 
-    def updated(
-        self, load: Load, report: DeviceReport, uplink_bytes_per_s: float, now: float
-    ) -> DeviceProfile:
+    def updated(self, load: Load, report: DeviceReport, link: Reading, now: float) -> DeviceProfile:
         """Returns the profile after a round of real steps with this load."""
         foretold_s = self.model.seconds(load)
         real_s = StepTime.of(report).total_s
         pace = self.pace.updated(real_s / foretold_s, now) if foretold_s > 0 else self.pace
-        return attrs.evolve(self, pace=pace)._noted(report, uplink_bytes_per_s, now)
+        return attrs.evolve(self, pace=pace)._noted(report, link, now)
 
     @property
     def model(self) -> TimeModel:
@@ -104,10 +107,11 @@ class DeviceProfile:
         totals_s = {cut: pace * model.seconds(load) for cut, load in loads.items()}
         return {cut: StepTime(share * s, (1 - share) * s) for cut, s in totals_s.items()}
 
-    def _noted(self, report: DeviceReport, uplink_bytes_per_s: float, now: float) -> DeviceProfile:
+    def _noted(self, report: DeviceReport, link: Reading, now: float) -> DeviceProfile:
         return attrs.evolve(
             self,
-            uplink=self.uplink.updated(uplink_bytes_per_s, now),
+            uplink=self.uplink.updated(link.bytes_per_s, now),
+            round_trip=self.round_trip.updated(link.round_trip_s, now),
             downlink=self.downlink.updated(report.downlink_bytes_per_s, now),
             peak_rss_bytes=max(self.peak_rss_bytes, report.peak_rss_bytes),
         )

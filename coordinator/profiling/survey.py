@@ -6,6 +6,7 @@ them, since deeper cuts ask for more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -28,7 +29,7 @@ from runtime.recipe import Recipe
 PROBE_STEPS = 3
 """The median of three leaves out the first step, which allocates."""
 BALLAST_BYTES = 256 * 1024
-"""What every report of a probe weighs, so that the uplink is measured too."""
+"""What probes carry there and back, so that the link is measured both ways."""
 
 
 class Surveyor(Protocol):
@@ -70,9 +71,10 @@ class Survey:
     def begin(self, birth: DevicePresence, round: int) -> Outcome:
         """Starts to measure a device."""
         device = birth.device
+        memory_bytes = birth.limits.memory_bytes if birth.limits else math.inf
         begun = attrs.evolve(
             self,
-            profiles={**self.profiles, device: DeviceProfile()},
+            profiles={**self.profiles, device: DeviceProfile(memory_bytes=memory_bytes)},
             pending={**self.pending, device: self.surveyor.probes(birth)},
             lives={**self.lives, device: birth.incarnation},
         )
@@ -84,7 +86,7 @@ class Survey:
             return self, []
         load = self.surveyor.server_load(task.assignment)
         noted = attrs.evolve(self, server=self.server.with_probe(load, result.worked_s))
-        probe = Probe(self._order(task, result, position), BALLAST_BYTES)
+        probe = Probe(self._order(task, result, position), bytes(BALLAST_BYTES))
         return noted, [Send(task.assignment.device, probe)]
 
     def reported(
@@ -95,8 +97,9 @@ class Survey:
         if not probes or (letter.run, letter.cut) != (self.run, probes[0].cut):
             return None
         load = self.surveyor.device_load(probes[0])
-        uplink = traffic.arrival_bytes_per_s
-        profile = self.profiles[device].with_probe(letter.cut, load, letter.report, uplink, now)
+        profile = self.profiles[device].with_probe(
+            letter.cut, load, letter.report, traffic.link, now
+        )
         noted = self._with(device, profile, probes[1:])
         facts = {
             "event": "measured",
@@ -106,6 +109,7 @@ class Survey:
             "backward_s": profile.probed[letter.cut].time.backward_s,
             "uplink_bytes_per_s": profile.uplink.value,
             "downlink_bytes_per_s": profile.downlink.value,
+            "round_trip_s": profile.round_trip.value,
         }
         after, effects = noted._next(device, letter.attempt.round)
         return after, [Record("events", facts), *effects]
@@ -131,8 +135,7 @@ class Survey:
         for duty in duties:
             load = self.surveyor.device_load(duty.assignment)
             profile = profiles.get(duty.device, DeviceProfile())
-            uplink = duty.uplink.bytes_per_s
-            profiles[duty.device] = profile.updated(load, duty.report, uplink, now)
+            profiles[duty.device] = profile.updated(load, duty.report, duty.link, now)
             work = self.surveyor.server_load(duty.assignment)
             server = server.updated(work, duty.server_step_s, now)
         return attrs.evolve(self, profiles=profiles, server=server)

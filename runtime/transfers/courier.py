@@ -115,11 +115,6 @@ class Courier:
         self._granting.weigh(peer, to_us)
         self._sending.weigh(peer, to_us if to_peer is None else to_peer)
 
-    def arrival_bytes_per_s(self, peer: DeviceId) -> float:
-        """Returns how fast the bytes of `peer` come lately, 0 where nobody knows yet."""
-        inbox = self._inboxes.get(peer)
-        return (inbox.rate.bytes_per_s if inbox else None) or 0.0
-
     def cap(self, peer: DeviceId, to_us: float | None, to_peer: float | None) -> None:
         """Sets hard caps on the bytes per second that `peer` sends to us and gets from us.
 

@@ -55,7 +55,7 @@ MESSAGES: dict[str, object] = {
     "letter-gradient": Gradient("run-1", _ATTEMPT, 4, 1, _TENSORS),
     "letter-result": RoundResult("run-1", _ATTEMPT, 640, _TENSORS, _REPORT),
     "letter-result-measured": RoundResult("run-1", _ATTEMPT, 640, _TENSORS, _MEASURED),
-    "letter-probe": Probe(_ORDER, 65_536),
+    "letter-probe": Probe(_ORDER, b"\0" * 8),
     "letter-probe-report": ProbeReport(
         "run-1", AttemptKey(3, 0), "layer2.1", _MEASURED, b"\0" * 8
     ),

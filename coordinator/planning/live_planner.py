@@ -1,0 +1,173 @@
+"""Plans every round anew from what was measured so far."""
+
+from __future__ import annotations
+
+from attrs import evolve, field, frozen
+
+from coordinator.plan import Assignment, Knowledge, Plan, Prediction
+from coordinator.planning.hysteresis import Hysteresis
+from coordinator.planning.options import (
+    BoardProfile,
+    CodecFloor,
+    CutTimes,
+    ModelSize,
+    StepShape,
+    build_options,
+)
+from coordinator.planning.problem import DeviceProblem, Option, Problem, Rates
+from coordinator.planning.solution import DevicePlan, Infeasible, LeftOut, Solution, Solver
+from coordinator.profiling.cut_survey import CutSurvey
+from coordinator.profiling.device_profile import DeviceProfile
+from coordinator.profiling.server_profile import ServerProfile
+from runtime.ids import DeviceId
+from runtime.topics import INLINE_LIMIT_BYTES
+
+_STEP_OVERHEAD_BYTES = 1000
+"""Topics, headers, offers, grants and receipts around a step's letter; see docs/protocol.md."""
+_UNSEEN_BYTES_PER_S = 1e9
+"""Stands for a link of which too few bytes were seen to tell its rate."""
+_UNPACED = "unpaced"
+_LEAST_WEIGHT = 1e-3
+
+
+@frozen
+class LivePlanner:
+    """Turns knowledge into a problem, a solver's answer into a plan, and keeps cuts steady.
+
+    `limits` is a problem without devices: local steps, budgets, workers, server memory.
+    `labels_bytes` are those of one sample as they travel.
+    """
+
+    solver: Solver
+    survey: CutSurvey
+    model: ModelSize
+    limits: Problem
+    labels_bytes: int = 1
+    hysteresis: Hysteresis = field(factory=Hysteresis)
+
+    def plan(self, round: int, knowledge: Knowledge) -> Plan | Infeasible:
+        """Returns the plan of a round; Infeasible, with a remedy, if no device can take part."""
+        absent, problem = self.problem(knowledge)
+        before = {}
+        if knowledge.previous is not None:
+            before = {one.device: one.cut for one in knowledge.previous.assignments}
+        rounds_left = knowledge.rounds_left
+        solution = self.hysteresis.solve(problem, self.solver, before, rounds_left)
+        if isinstance(solution, Infeasible):
+            return evolve(solution, left_out=(*absent, *solution.left_out))
+        return self._told(round, solution, absent)
+
+    def problem(self, knowledge: Knowledge) -> tuple[tuple[LeftOut, ...], Problem]:
+        """Returns who cannot take part at all, and the problem of the others."""
+        devices, absent = [], []
+        for device in sorted(self.survey.batches):
+            profile = knowledge.profiles.get(device, DeviceProfile())
+            if device not in knowledge.present:
+                absent.append(LeftOut(device, "it is not here"))
+            elif not profile.probed:
+                reasons = "; ".join(f"cut {cut}: {why}" for cut, why in profile.refused.items())
+                absent.append(LeftOut(device, f"no cut could be measured: {reasons}"))
+            else:
+                devices.append(self._device(device, profile, knowledge.server))
+        return tuple(absent), evolve(self.limits, devices=tuple(devices))
+
+    def _device(
+        self, device: DeviceId, profile: DeviceProfile, server: ServerProfile
+    ) -> DeviceProblem:
+        return DeviceProblem(
+            id=device,
+            options=self._options(device, profile, server),
+            uplink_bytes_per_s=profile.uplink.value or _UNSEEN_BYTES_PER_S,
+            downlink_bytes_per_s=profile.downlink.value or _UNSEEN_BYTES_PER_S,
+            memory_bytes=profile.memory_bytes,
+        )
+
+    def _options(
+        self, device: DeviceId, profile: DeviceProfile, server: ServerProfile
+    ) -> tuple[Option, ...]:
+        survey, batch = self.survey, self.survey.batches[device]
+        cuts = survey.before(profile.refused)
+        steps = profile.step_times({cut.name: survey.load_at(cut, batch) for cut in cuts})
+        times = {
+            cut.name: CutTimes(
+                steps[cut.name].forward_s,
+                steps[cut.name].backward_s,
+                server.step_s(survey.work_at(cut, batch)),
+            )
+            for cut in cuts
+        }
+        floor = CodecFloor(None, survey.codec_up, survey.codec_down)
+        shape = StepShape(batch, batch * self.labels_bytes, _STEP_OVERHEAD_BYTES)
+        options = build_options(cuts, BoardProfile(times, {}), (floor,), self.model, shape)
+        # Finer codecs than the job's cost bytes and would change what is learnt.
+        wanted = (survey.codec_up, survey.codec_down)
+        return tuple(
+            _with_trips(one, profile.round_trip.value)
+            for one in options
+            if (one.codec_up, one.codec_down) == wanted
+        )
+
+    def _told(self, round: int, solution: Solution, absent: tuple[LeftOut, ...]) -> Plan:
+        weights = _weights(solution)
+        return Plan(
+            round=round,
+            planner=solution.planner,
+            assignments=tuple(
+                self._assignment(plan, weights[plan.device])
+                for plan in sorted(solution.devices, key=lambda plan: plan.device)
+            ),
+            prediction=Prediction(
+                round_s=solution.round_s,
+                static_bound_s=solution.static_bound_s,
+                free_bound_s=solution.free_bound_s,
+                own_free_bound_s=solution.own_free_bound_s,
+                gap=solution.gap,
+                bottleneck=solution.bottleneck,
+            ),
+            left_out=(*absent, *solution.left_out),
+        )
+
+    def _assignment(self, plan: DevicePlan, weights: Rates) -> Assignment:
+        return Assignment(
+            device=plan.device,
+            cut=plan.option.cut,
+            codec_up=plan.option.codec_up,
+            codec_down=plan.option.codec_down,
+            batch=self.survey.batches[plan.device],
+            weight=weights.up_bytes_per_s,
+            weight_down=weights.down_bytes_per_s,
+            predicted=plan.terms,
+        )
+
+
+def _with_trips(option: Option, round_trip_s: float) -> Option:
+    """Adds what letters wait for before they flow, which no rate of a link can shorten."""
+    return evolve(
+        option,
+        forward_s=option.forward_s + _trips(option.up_bytes) * round_trip_s,
+        backward_s=option.backward_s + _trips(option.down_bytes) * round_trip_s,
+    )
+
+
+def _trips(size_bytes: float) -> float:
+    """A small letter travels in its offer; a large one waits for offer and grant."""
+    return 0.5 if size_bytes <= INLINE_LIMIT_BYTES else 1.5
+
+
+def _weights(solution: Solution) -> dict[DeviceId, Rates]:
+    """Returns each device's weights in both directions: its rates, in parts of the mean."""
+    plans = solution.devices
+    if solution.planner == _UNPACED:
+        return {plan.device: Rates(1.0, 1.0) for plan in plans}
+    up = sum(plan.rates.up_bytes_per_s for plan in plans) / len(plans)
+    down = sum(plan.rates.down_bytes_per_s for plan in plans) / len(plans)
+    return {
+        plan.device: Rates(
+            _weight(plan.rates.up_bytes_per_s, up), _weight(plan.rates.down_bytes_per_s, down)
+        )
+        for plan in plans
+    }
+
+
+def _weight(rate: float, mean: float) -> float:
+    return max(_LEAST_WEIGHT, rate / mean) if mean > 0 else 1.0

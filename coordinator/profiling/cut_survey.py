@@ -1,0 +1,78 @@
+"""A model's cuts as a surveyor sees them: what each asks of a board and of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from coordinator.plan import Assignment
+from coordinator.profiling.time_model import Load
+from runtime.emulation_spec import TRAINING_FACTOR
+from runtime.ids import DeviceId
+from runtime.presence import DevicePresence
+from runtime.program import Codec
+
+if TYPE_CHECKING:
+    from coordinator.cutting.traced_model import Cut
+
+
+@frozen
+class CutSurvey:
+    """Chooses what to probe: the shallowest, a middle and the deepest cut that fit a board.
+
+    `cuts` are the legal ones from input to output, and `flops_per_sample` is the whole model's.
+    """
+
+    cuts: tuple[Cut, ...]
+    flops_per_sample: int
+    batches: Mapping[DeviceId, int]
+    codec_up: Codec
+    codec_down: Codec
+
+    def probes(self, birth: DevicePresence) -> tuple[Assignment, ...]:
+        """Returns the cuts to probe, the shallowest first; of equal work, one is enough."""
+        batch = self.batches[birth.device]
+        limit = birth.limits.memory_bytes if birth.limits else None
+        fitting = [
+            cut for cut in self.cuts if limit is None or cut.training_memory_bytes(batch) <= limit
+        ]
+        # A board that nothing seems to fit may know better than an estimate.
+        chosen = _three_of(fitting or list(self.cuts[:1]))
+        return tuple(
+            Assignment(birth.device, cut.name, self.codec_up, self.codec_down, batch)
+            for cut in chosen
+        )
+
+    def before(self, refused: Container[str]) -> tuple[Cut, ...]:
+        """Returns the cuts in front of the first that is refused: deeper ones hold its layers."""
+        return tuple(takewhile(lambda cut: cut.name not in refused, self.cuts))
+
+    def device_load(self, assignment: Assignment) -> Load:
+        return self.load_at(self._cut(assignment.cut), assignment.batch)
+
+    def server_load(self, assignment: Assignment) -> Load:
+        return self.work_at(self._cut(assignment.cut), assignment.batch)
+
+    def load_at(self, cut: Cut, batch: int) -> Load:
+        """Returns what a local step asks of the board."""
+        flops = TRAINING_FACTOR * batch * cut.device_flops_per_sample
+        return Load(flops, float(batch * cut.training_memory_bytes_per_sample))
+
+    def work_at(self, cut: Cut, batch: int) -> Load:
+        """Returns what a local step asks of the server."""
+        flops = TRAINING_FACTOR * batch * (self.flops_per_sample - cut.device_flops_per_sample)
+        return Load(flops, float(batch * cut.smashed_bytes_per_sample))
+
+    def _cut(self, name: str) -> Cut:
+        return next(cut for cut in self.cuts if name in (cut.name, *cut.aliases))
+
+
+def _three_of(cuts: list[Cut]) -> list[Cut]:
+    """Returns first, last, and the one whose operations lie nearest to half the last's."""
+    half = cuts[-1].device_flops_per_sample / 2
+    middle = min(cuts, key=lambda cut: abs(cut.device_flops_per_sample - half))
+    places = sorted({0, cuts.index(middle), len(cuts) - 1})
+    return [cuts[place] for place in places]

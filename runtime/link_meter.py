@@ -1,0 +1,71 @@
+"""What arriving letters tell about a link: how many bytes a second, and how long a round trip.
+
+The rate counts from a letter's first chunk to its last, so that it does not depend on the size
+of the letter; what comes before the first chunk is the trip of the grant and back.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field, frozen
+
+from runtime.frames import Chunk, Frame, Offer
+
+_LETTERS_WATCHED = 16
+_LEAST_S = 0.002
+"""Chunks that come closer together left a queue, and tell nothing of the link."""
+
+
+@frozen
+class Reading:
+    """The latest whole letter's; 0 where it was too small to tell."""
+
+    bytes_per_s: float = 0.0
+    round_trip_s: float = 0.0
+
+
+@define
+class _Letter:
+    offered_s: float
+    first_s: float | None = None
+    first_bytes: int = 0
+    last_s: float = 0.0
+    later_bytes: int = 0
+
+
+@define
+class LinkMeter:
+    """Watches the frames of one peer."""
+
+    _letters: dict[int, _Letter] = field(factory=dict)
+    _latest: _Letter | None = None
+
+    def saw(self, frame: Frame, now: float) -> None:
+        """Takes a frame that arrived."""
+        match frame:
+            case Offer(id=number, body=None) if number not in self._letters:
+                while len(self._letters) >= _LETTERS_WATCHED:
+                    del self._letters[next(iter(self._letters))]
+                self._letters[number] = _Letter(now)
+            case Chunk(id=number, data=data) if number in self._letters:
+                self._latest = self._letters[number]
+                _add(self._latest, len(data), now)
+
+    def read(self) -> Reading:
+        """Returns what the letter tells whose chunk came last, once."""
+        letter, self._latest = self._latest, None
+        if letter is None or letter.first_s is None:
+            return Reading()
+        lasted_s = letter.last_s - letter.first_s
+        if lasted_s < _LEAST_S or not letter.later_bytes:
+            return Reading()
+        rate = letter.later_bytes / lasted_s
+        waited_s = letter.first_s - letter.offered_s - letter.first_bytes / rate
+        return Reading(rate, max(0.0, waited_s))
+
+
+def _add(letter: _Letter, size_bytes: int, now: float) -> None:
+    if letter.first_s is None:
+        letter.first_s, letter.first_bytes = now, size_bytes
+    else:
+        letter.later_bytes += size_bytes
+    letter.last_s = now
