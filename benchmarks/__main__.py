@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks import board_step, virtual_world
+from benchmarks import board_step, round_trip, virtual_world
 
 
 def main() -> None:
     """Prints every table under its heading."""
     for title, benchmark in (
         ("A board's training step (batch 16, 32x32, one thread)", board_step.main),
+        ("A letter from party to party over a broker on this machine", round_trip.main),
         ("The virtual world (null executors, 200 rounds of 2 local steps)", virtual_world.main),
     ):
         print(f"\n## {title}\n", flush=True)
