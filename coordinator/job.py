@@ -27,6 +27,7 @@ from runtime.schedules import ScheduleSpec
 CROSS_ENTROPY = "cross-entropy"
 """The one loss that needs no file of the user's."""
 
+PlannerName = Literal["fixed", "optimal", "alternating", "equal-bandwidth", "common-cut", "unpaced"]
 CodecName = Literal["fp32", "fp16", "int8"]
 
 
@@ -82,9 +83,17 @@ class CodecLimits:
 
 @frozen
 class Planner:
-    """[planner]: who chooses the cuts; `fixed` takes them from the fleet file."""
+    """[planner]: who chooses the cuts; `fixed` takes them from the fleet file.
 
-    name: Literal["fixed"] = "fixed"
+    The others measure devices and plan every round. Budgets are what all devices share, in 1e6
+    bits a second, None where only their own links count. A cut moves only where that makes a
+    round shorter by the part `hysteresis`.
+    """
+
+    name: PlannerName = "fixed"
+    budget_up_mbps: float | None = field(default=None, validator=optional(above(0)))
+    budget_down_mbps: float | None = field(default=None, validator=optional(above(0)))
+    hysteresis: float = field(default=0.05, validator=at_least(0))
 
 
 @frozen

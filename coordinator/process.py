@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+import attrs
+import numpy as np
+
 from coordinator.fleet import Fleet
 from coordinator.job import Job
 from coordinator.learning.checkpoint import Checkpoint
@@ -13,6 +16,9 @@ from coordinator.learning.training import CoordinatorExecutor
 from coordinator.machine import CoordinatorState, react
 from coordinator.plan import Plan
 from coordinator.planning.fixed_planner import FixedPlanner
+from coordinator.planning.live_setup import live_planner
+from coordinator.profiling.probing_executor import ProbingExecutor
+from coordinator.profiling.survey import Survey
 from coordinator.record.run_record import RunRecord
 from runtime import wire
 from runtime.broker_url import BrokerUrl
@@ -20,7 +26,7 @@ from runtime.clock import WallClock
 from runtime.dataset import Dataset, open_source
 from runtime.effects import Halt
 from runtime.ending import Ending, obey_signals
-from runtime.executor import ThreadWorker
+from runtime.executor import Executor, ThreadWorker
 from runtime.exits import Exit
 from runtime.host import Host
 from runtime.ids import COORDINATOR, DeviceId
@@ -28,6 +34,7 @@ from runtime.incarnation import next_incarnation
 from runtime.parent_watch import end_with_parent
 from runtime.party import Party
 from runtime.presence import CoordinatorPresence
+from runtime.tensors import narrow_labels
 from runtime.topics import Fleet as FleetTopics
 from runtime.transfers.courier import Courier, CourierLimits
 from runtime.transport.mqtt import MqttTransport
@@ -42,19 +49,27 @@ def run_coordinator(
     broker: BrokerUrl,
     record: RunRecord,
     resume: bool = False,
+    replayed: Mapping[int, Plan] | None = None,
     keepalive_s: int = 10,
     with_parent: bool = False,
 ) -> Halt:
     """Runs a job to its end, or until asked to stop (SIGTERM, Ctrl-C) or superseded.
 
+    `replayed` are plans of another run, by round, to be followed in place of the planner's.
     Returns why it ended. Raises EdgeSplitError for whatever keeps it from starting.
     """
-    executor = CoordinatorExecutor(job, _evaluation(job), record.run, record.checkpoint_path)
+    evaluation = _evaluation(job)
+    executor = CoordinatorExecutor(job, evaluation, record.run, record.checkpoint_path)
     checkpoint = _restore(executor, record) if resume else None
     if _is_complete(job, record):
         save_final_model(executor, job, record)
         return Halt(Exit.OK, "the job was done already")
     state = _first_state(job, fleet, record, checkpoint)
+    state = attrs.evolve(state, replayed=replayed or {})
+    worker: Executor = executor
+    if job.planner.name != "fixed":
+        state = _live(state, job, fleet, executor, evaluation)
+        worker = _probing(executor, evaluation)
     clock = WallClock()
     ending = Ending(clock)
     party = Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(CourierLimits()))
@@ -67,7 +82,7 @@ def run_coordinator(
         ),
         clock=clock,
         records=record,
-        make_worker=lambda tell: ThreadWorker(executor, tell, ending.defect, job.server.workers),
+        make_worker=lambda tell: ThreadWorker(worker, tell, ending.defect, job.server.workers),
         ended=ending,
     )
     obey_signals(host.ask_to_stop)
@@ -119,11 +134,32 @@ def _first_state(
 def _logged(record: RunRecord, devices: tuple[DeviceId, ...]) -> dict[int, Plan]:
     """Returns the plans on record, without those for another fleet: they are made anew."""
     plans = [wire.from_builtin(Plan, entry) for entry in record.plans()]
-    return {
-        plan.round: plan
-        for plan in plans
-        if tuple(one.device for one in plan.assignments) == devices
-    }
+    return {plan.round: plan for plan in plans if plan.devices == devices}
+
+
+def _live(
+    state: CoordinatorState,
+    job: Job,
+    fleet: Fleet,
+    executor: CoordinatorExecutor,
+    evaluation: Dataset,
+) -> CoordinatorState:
+    """Returns the state of a coordinator that measures and plans."""
+    planner = live_planner(
+        job,
+        fleet,
+        executor.traced,
+        buffer_bytes=sum(one.numel() * one.element_size() for one in executor.model.buffers()),
+        labels_bytes=narrow_labels(evaluation.labels)[:1].nbytes,
+    )
+    survey = Survey(planner.survey, state.run, state.recipe)
+    return attrs.evolve(state, planner=planner, survey=survey)
+
+
+def _probing(executor: CoordinatorExecutor, evaluation: Dataset) -> ProbingExecutor:
+    labels, count = evaluation.labels, len(evaluation)
+    shapes = {cut.name: cut.smashed_shape for cut in executor.traced.cuts}
+    return ProbingExecutor(executor, shapes, lambda batch: labels[np.arange(batch) % count])
 
 
 def _is_complete(job: Job, record: RunRecord) -> bool:

@@ -14,6 +14,9 @@ _LETTERS_WATCHED = 16
 _LEAST_S = 0.002
 """Chunks that come closer together left a queue, and tell nothing of the link."""
 
+_LEAST_BYTES = 16 * 1024
+"""A short rest behind a long first chunk says more about the processes than about the link."""
+
 
 @frozen
 class Reading:
@@ -56,7 +59,7 @@ class LinkMeter:
         if letter is None or letter.first_s is None:
             return Reading()
         lasted_s = letter.last_s - letter.first_s
-        if lasted_s < _LEAST_S or not letter.later_bytes:
+        if lasted_s < _LEAST_S or letter.later_bytes < max(_LEAST_BYTES, letter.first_bytes):
             return Reading()
         rate = letter.later_bytes / lasted_s
         waited_s = letter.first_s - letter.offered_s - letter.first_bytes / rate

@@ -6,12 +6,15 @@ import argparse
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from coordinator.commands import job_files
 from coordinator.fleet import Fleet
 from coordinator.job import Job
+from coordinator.plan import Plan
 from coordinator.record.job_record import changes_since, keep_job
+from coordinator.record.plan_log import read_plans
 from coordinator.record.run_record import RunRecord
 from coordinator.record.summary import in_words, summarise, write_summary
 from runtime.broker_url import BrokerUrl
@@ -35,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--run-dir", type=Path, metavar="DIR", help="keep the run in DIR itself")
     place.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
     parser.add_argument(
+        "--plans", type=Path, metavar="RUN", help="repeat the plans of the run in folder RUN"
+    )
+    parser.add_argument(
         "--exit-with-parent", action="store_true", help="end when the parent process is gone"
     )
     parser.add_argument("--verbose", action="store_true", help="log more")
@@ -52,6 +58,7 @@ def run(args: argparse.Namespace) -> Exit:
     """Runs the job to its end. Raises EdgeSplitError for what keeps it from starting."""
     job, fleet = job_files.read(args)
     _check_cuts(job, fleet, args)
+    plans = read_plans(args.plans, fleet) if args.plans else {}
     record = _record(args, job)
     if args.resume:
         refuse(changes_since(record, job, args.job))
@@ -62,7 +69,7 @@ def run(args: argparse.Namespace) -> Exit:
         sys.stdout.write(f"{record.run} is complete already\n")
         return Exit.OK
     began_s = time.monotonic()
-    code = _train(job, fleet, args, record)
+    code = _train(job, fleet, args, record, plans)
     _conclude(record, job, time.monotonic() - began_s)
     return code
 
@@ -73,7 +80,8 @@ def _check_cuts(job: Job, fleet: Fleet, args: argparse.Namespace) -> None:
 
     traced = trace_job(job)
     refuse(cut_problems(job, args.job, fleet, job_files.fleet_path(args), traced))
-    refuse(memory_problems(job, args.job, fleet, traced))
+    if job.planner.name == "fixed":
+        refuse(memory_problems(job, args.job, fleet, traced))
 
 
 def _record(args: argparse.Namespace, job: Job) -> RunRecord:
@@ -93,7 +101,13 @@ def _log_to(path: Path, verbose: bool) -> None:
     )
 
 
-def _train(job: Job, fleet: Fleet, args: argparse.Namespace, record: RunRecord) -> Exit:
+def _train(
+    job: Job,
+    fleet: Fleet,
+    args: argparse.Namespace,
+    record: RunRecord,
+    plans: Mapping[int, Plan],
+) -> Exit:
     from coordinator.process import run_coordinator
     from coordinator.record.live_table import LiveTable
 
@@ -106,6 +120,7 @@ def _train(job: Job, fleet: Fleet, args: argparse.Namespace, record: RunRecord) 
             broker=args.broker,
             record=record,
             resume=args.resume is not None,
+            replayed=plans,
             with_parent=args.exit_with_parent,
         )
     if halt.code is not Exit.OK:

@@ -28,8 +28,10 @@ from runtime.recipe import Recipe
 
 PROBE_STEPS = 3
 """The median of three leaves out the first step, which allocates."""
-BALLAST_BYTES = 256 * 1024
-"""What probes carry there and back, so that the link is measured both ways."""
+BALLAST_BYTES = 64 * 1024
+"""What the first probe carries there and back, so that the link is measured both ways."""
+_BALLAST_S = 0.5
+_LARGEST_BALLAST_BYTES = 2 * 1024 * 1024
 
 
 class Surveyor(Protocol):
@@ -86,7 +88,8 @@ class Survey:
             return self, []
         load = self.surveyor.server_load(task.assignment)
         noted = attrs.evolve(self, server=self.server.with_probe(load, result.worked_s))
-        probe = Probe(self._order(task, result, position), bytes(BALLAST_BYTES))
+        ballast = bytes(self._ballast_bytes(task.assignment.device))
+        probe = Probe(self._order(task, result, position), ballast)
         return noted, [Send(task.assignment.device, probe)]
 
     def reported(
@@ -160,6 +163,12 @@ class Survey:
         device = task.assignment.device
         alive = self.lives.get(device) == task.life
         return alive and self.pending.get(device, ())[:1] == (task.assignment,)
+
+    def _ballast_bytes(self, device: DeviceId) -> int:
+        """Returns half a second of what is known of the link: a fast one shows in no less."""
+        profile = self.profiles[device]
+        rate = min(profile.uplink.value, profile.downlink.value)
+        return min(_LARGEST_BALLAST_BYTES, max(BALLAST_BYTES, int(rate * _BALLAST_S)))
 
     def _order(self, task: PrepareProbe, result: PreparedProbe, position: int) -> RoundOrder:
         recipe = attrs.evolve(self.recipe, local_steps=PROBE_STEPS)

@@ -11,10 +11,10 @@ SESSION = Session(1, 1)
 
 
 def letter(meter: LinkMeter, number: int, chunks: int, at_s: float, apart_s: float) -> None:
-    """Offers a letter and lets its chunks of 1000 bytes come, the first after 0.1 s."""
-    meter.saw(Offer(SESSION, number, "step", 1000 * chunks, b""), at_s)
+    """Offers a letter and lets its chunks of 4000 bytes come, the first after 0.1 s."""
+    meter.saw(Offer(SESSION, number, "step", 4000 * chunks, b""), at_s)
     for index in range(chunks):
-        chunk = Chunk(SESSION, number, 1000 * index, 0, bytes(1000))
+        chunk = Chunk(SESSION, number, 4000 * index, 0, bytes(4000))
         meter.saw(chunk, at_s + 0.1 + index * apart_s)
 
 
@@ -22,13 +22,13 @@ def test_tells_rate_and_round_trip_apart() -> None:
     meter = LinkMeter()
     letter(meter, 1, 11, 5.0, 0.05)
     reading = meter.read()
-    assert reading.bytes_per_s == pytest.approx(20_000)
+    assert reading.bytes_per_s == pytest.approx(80_000)
     assert reading.round_trip_s == pytest.approx(0.1 - 0.05)
     assert meter.read() == Reading(), "a reading is taken once"
 
 
-@pytest.mark.parametrize(("chunks", "apart_s"), [(1, 0.05), (5, 1e-4)])
-def test_one_chunk_and_a_burst_tell_nothing(chunks: int, apart_s: float) -> None:
+@pytest.mark.parametrize(("chunks", "apart_s"), [(1, 0.05), (3, 0.05), (9, 1e-4)])
+def test_a_few_chunks_and_a_burst_tell_nothing(chunks: int, apart_s: float) -> None:
     meter = LinkMeter()
     letter(meter, 1, chunks, 5.0, apart_s)
     assert meter.read() == Reading()

@@ -1,0 +1,60 @@
+"""A live planner for a job, its fleet and its model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coordinator.cutting.traced_model import FLOAT32_BYTES, TracedModel
+from coordinator.fleet import Fleet
+from coordinator.job import Job
+from coordinator.planning.hysteresis import Hysteresis
+from coordinator.planning.live_planner import LivePlanner
+from coordinator.planning.options import ModelSize
+from coordinator.planning.planners import SOLVERS
+from coordinator.planning.problem import Problem
+from coordinator.profiling.cut_survey import CutSurvey
+from runtime.ids import DeviceId
+from runtime.optimisers import Optimiser
+
+_MB = 1e6
+_BYTES_PER_MEGABIT = 1e6 / 8
+
+
+def live_planner(
+    job: Job, fleet: Fleet, traced: TracedModel, *, buffer_bytes: int, labels_bytes: int
+) -> LivePlanner:
+    """Returns the planner that `[planner]` names, which is not the fixed one.
+
+    `buffer_bytes` are those of the whole model, `labels_bytes` those of one sample as they travel.
+    Raises ModelError for a minimum cut that the model does not have.
+    """
+    first = traced.cuts.index(traced.cut(job.cuts.minimum)) if job.cuts.minimum else 0
+    batches = {DeviceId(one.id): one.batch or job.training.batch for one in fleet.devices}
+    survey = CutSurvey(
+        traced.cuts[first:], traced.flops_per_sample, batches, job.codec.up, job.codec.down
+    )
+    slots = len(Optimiser(job.optimiser).slots_for({"weight": np.zeros(1, np.float32)}))
+    return LivePlanner(
+        solver=SOLVERS[job.planner.name],
+        survey=survey,
+        model=ModelSize(FLOAT32_BYTES * traced.parameters, buffer_bytes, slots),
+        limits=_limits(job),
+        labels_bytes=labels_bytes,
+        hysteresis=Hysteresis(job.planner.hysteresis),
+    )
+
+
+def _limits(job: Job) -> Problem:
+    memory_mb, planner = job.server.memory_mb, job.planner
+    return Problem(
+        devices=(),
+        local_steps=job.training.local_steps,
+        uplink_bytes_per_s=_bytes_per_s(planner.budget_up_mbps),
+        downlink_bytes_per_s=_bytes_per_s(planner.budget_down_mbps),
+        server_workers=job.server.workers,
+        server_memory_bytes=None if memory_mb is None else memory_mb * _MB,
+    )
+
+
+def _bytes_per_s(rate_mbps: float | None) -> float | None:
+    return None if rate_mbps is None else rate_mbps * _BYTES_PER_MEGABIT
