@@ -35,6 +35,9 @@ class Duty:
     losses: tuple[float, ...] = ()
     worked_s: tuple[float, ...] = ()
     """The server's time for every micro-batch."""
+    answered_at_s: float = 0.0
+    exchanges_s: tuple[float, ...] = ()
+    """From every gradient that was sent to the step that answered it."""
     failures: int = 0
     report: DeviceReport = field(factory=DeviceReport)
     samples: int = 0
@@ -99,7 +102,20 @@ class Duty:
         key = attrs.evolve(self.attempt, number=self.attempt.number + 1)
         return Duty(self.assignment, key, failures=self.failures)
 
-    def served(self, loss: float, worked_s: float = 0.0) -> Duty:
+    @property
+    def exchange_s(self) -> float:
+        """The median time from a gradient to the next step, 0 before there was any."""
+        return median(self.exchanges_s) if self.exchanges_s else 0.0
+
+    def stepped(self, now: float) -> Duty:
+        """Returns the duty when a step has come, which the server now works on."""
+        serving = attrs.evolve(self, phase="serving")
+        if not self.losses:
+            return serving
+        exchanges_s = (*self.exchanges_s, now - self.answered_at_s)
+        return attrs.evolve(serving, exchanges_s=exchanges_s)
+
+    def served(self, loss: float, worked_s: float, now: float) -> Duty:
         """Returns the duty after one micro-batch went through the server segment."""
         losses, worked = (*self.losses, loss), (*self.worked_s, worked_s)
         more = self.micro_batch + 1 < self.assignment.micro_batches
@@ -109,6 +125,7 @@ class Duty:
             phase="training",
             losses=losses,
             worked_s=worked,
+            answered_at_s=now,
             step=step,
             micro_batch=micro_batch,
         )

@@ -277,7 +277,7 @@ def _received(
             return state, [_stale(peer, letter)]
         case Step() if duty and (letter.step, letter.micro_batch) == (duty.step, duty.micro_batch):
             serve = ServeStep(peer, duty.attempt, letter.step, letter.micro_batch, letter.tensors)
-            return state.with_duty(attrs.evolve(duty, phase="serving")), [Submit(serve)]
+            return state.with_duty(duty.stepped(now)), [Submit(serve)]
         case RoundResult() if duty and duty.step == state.recipe.local_steps:
             if letter.samples != duty.assignment.batch * state.recipe.local_steps:
                 return _fail(state, peer, f"{peer} says that it trained {letter.samples} samples")
@@ -317,7 +317,7 @@ def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Ou
             duty = state.duties.get(device)
             if duty and (duty.attempt, duty.phase) == (attempt, "serving"):
                 gradient = Gradient(state.run, attempt, step, micro_batch, result.tensors)
-                return state.with_duty(duty.served(loss, worked_s)), [Send(device, gradient)]
+                return state.with_duty(duty.served(loss, worked_s, now)), [Send(device, gradient)]
         case Collect(device, attempt), _:
             duty = state.duties.get(device)
             if duty and (duty.attempt, duty.phase) == (attempt, "collecting"):

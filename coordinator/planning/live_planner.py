@@ -31,6 +31,24 @@ _LEAST_WEIGHT = 1e-3
 
 
 @frozen
+class _Link:
+    up_bytes_per_s: float
+    down_bytes_per_s: float
+    round_trip_s: float
+
+    def transfers_s(self, option: Option) -> float:
+        """Returns the time of a step's two transfers on the idle link."""
+        trips = _trips(option.up_bytes) + _trips(option.down_bytes)
+        up_s = option.up_bytes / self.up_bytes_per_s
+        return up_s + option.down_bytes / self.down_bytes_per_s + trips * self.round_trip_s
+
+    def slowed(self, pace: float) -> _Link:
+        """Returns a link on which everything takes `pace` times as long."""
+        up, down = self.up_bytes_per_s / pace, self.down_bytes_per_s / pace
+        return _Link(up, down, self.round_trip_s * pace)
+
+
+@frozen
 class LivePlanner:
     """Turns knowledge into a problem, a solver's answer into a plan, and keeps cuts steady.
 
@@ -74,13 +92,32 @@ class LivePlanner:
     def _device(
         self, device: DeviceId, profile: DeviceProfile, server: ServerProfile
     ) -> DeviceProblem:
+        options = self._options(device, profile, server)
+        link = _Link(
+            profile.uplink.value or _UNSEEN_BYTES_PER_S,
+            profile.downlink.value or _UNSEEN_BYTES_PER_S,
+            profile.round_trip.value,
+        )
+        link = link.slowed(self._pace(link, options, profile))
         return DeviceProblem(
             id=device,
-            options=self._options(device, profile, server),
-            uplink_bytes_per_s=profile.uplink.value or _UNSEEN_BYTES_PER_S,
-            downlink_bytes_per_s=profile.downlink.value or _UNSEEN_BYTES_PER_S,
+            options=tuple(_with_trips(one, link.round_trip_s) for one in options),
+            uplink_bytes_per_s=link.up_bytes_per_s,
+            downlink_bytes_per_s=link.down_bytes_per_s,
             memory_bytes=profile.memory_bytes,
         )
+
+    def _pace(self, link: _Link, options: tuple[Option, ...], profile: DeviceProfile) -> float:
+        """Returns how many times longer real transfers take than the rates of the link foretell.
+
+        Where devices share a budget they also wait for each other, which is none of the link's.
+        """
+        at = next((one for one in options if one.cut == profile.transfers_at), None)
+        if at is None or not profile.transfers.value:
+            return 1.0
+        pace = profile.transfers.value / link.transfers_s(at)
+        shared = self.limits.uplink_bytes_per_s or self.limits.downlink_bytes_per_s
+        return min(1.0, pace) if shared else pace
 
     def _options(
         self, device: DeviceId, profile: DeviceProfile, server: ServerProfile
@@ -101,11 +138,7 @@ class LivePlanner:
         options = build_options(cuts, BoardProfile(times, {}), (floor,), self.model, shape)
         # Finer codecs than the job's cost bytes and would change what is learnt.
         wanted = (survey.codec_up, survey.codec_down)
-        return tuple(
-            _with_trips(one, profile.round_trip.value)
-            for one in options
-            if (one.codec_up, one.codec_down) == wanted
-        )
+        return tuple(one for one in options if (one.codec_up, one.codec_down) == wanted)
 
     def _told(self, round: int, solution: Solution, absent: tuple[LeftOut, ...]) -> Plan:
         weights = _weights(solution)

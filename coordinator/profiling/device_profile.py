@@ -52,6 +52,7 @@ class DeviceProfile:
     `probed` and `refused` are by cut; a refused cut comes with the board's reason. `pace` is how
     many times longer real steps take than the probes foretell. Link rates are in bytes/s, 0
     where too few bytes travelled to tell; `round_trip` is in seconds, there and back.
+    `transfers` is the time of a real step's two transfers at the cut `transfers_at`, in seconds.
     `memory_bytes` is what the board announced for programs.
     """
 
@@ -61,6 +62,8 @@ class DeviceProfile:
     uplink: Tracked = field(factory=Tracked)
     downlink: Tracked = field(factory=Tracked)
     round_trip: Tracked = field(factory=Tracked)
+    transfers: Tracked = field(factory=Tracked)
+    transfers_at: str = ""
     peak_rss_bytes: int = 0
     memory_bytes: float = math.inf
 
@@ -79,6 +82,18 @@ class DeviceProfile:
     def with_refusal(self, cut: str, reason: str) -> DeviceProfile:
         """Returns the profile of a board that cannot run `cut`."""
         return attrs.evolve(self, refused={**self.refused, cut: reason})
+
+    def exchanged(
+        self, cut: str, exchange_s: float, report: DeviceReport, now: float
+    ) -> DeviceProfile:
+        """Returns the profile after a round of real steps at `cut`.
+
+        `exchange_s` is the time from a gradient to the step that answered it, the board's own
+        work, which `report` tells, included.
+        """
+        known = self.transfers if cut == self.transfers_at else Tracked()
+        transfers = known.updated(exchange_s - StepTime.of(report).total_s, now)
+        return attrs.evolve(self, transfers_at=cut, transfers=transfers)
 
     def updated(self, load: Load, report: DeviceReport, link: Reading, now: float) -> DeviceProfile:
         """Returns the profile after a round of real steps with this load."""

@@ -138,7 +138,10 @@ class Survey:
         for duty in duties:
             load = self.surveyor.device_load(duty.assignment)
             profile = profiles.get(duty.device, DeviceProfile())
-            profiles[duty.device] = profile.updated(load, duty.report, duty.link, now)
+            profile = profile.updated(load, duty.report, duty.link, now)
+            profiles[duty.device] = profile.exchanged(
+                duty.assignment.cut, duty.exchange_s, duty.report, now
+            )
             work = self.surveyor.server_load(duty.assignment)
             server = server.updated(work, duty.server_step_s, now)
         return attrs.evolve(self, profiles=profiles, server=server)

@@ -76,6 +76,13 @@ class TestDevice:
         assert later.round_trip.value == 0.02
         assert later.downlink.age_s(3.0) == 2.0
 
+    def test_real_transfers_are_tracked_for_the_cut_in_use(self) -> None:
+        profile = probed().exchanged("middle", 3.5, report(3.0), 2.0)
+        assert (profile.transfers_at, profile.transfers.value) == ("middle", 0.5)
+        moved = profile.exchanged("deep", 9.2, report(9.0), 3.0)
+        assert moved.transfers.value == pytest.approx(0.2)
+        assert moved.exchanged("deep", 0.0, report(9.0), 4.0).transfers == moved.transfers
+
     def test_a_board_that_tells_only_whole_steps_is_understood(self) -> None:
         whole = DeviceReport(step=StepTimes(3.0, 3.0, 3.0))
         profile = DeviceProfile().with_probe("shallow", LOADS["shallow"], whole, Reading(), 1.0)
