@@ -50,7 +50,7 @@ def test_the_smallest_job_has_defaults(tmp_path: Path) -> None:
     assert (job.codec.up, job.codec.down) == ("int8", "int8")
     assert (job.input.dtype, job.loss.factory) == ("float32", "cross-entropy")
     assert (job.planner.name, job.cuts.minimum, job.server.mode) == ("fixed", None, "replicas")
-    assert (job.schedule.name, job.evaluation.batch) == ("constant", 500)
+    assert (job.schedule.name, job.evaluation.batch) == ("constant", 100)
     assert (job.server.workers, job.server.threads_per_worker) == (1, 1)
 
 
