@@ -49,6 +49,13 @@ class Prediction:
     own_free_bound_s: float
     gap: float
     bottleneck: str | None = None
+    closing_s: float = 0.0
+    """On top of all: what averaging, evaluation and checkpoint took the last times."""
+
+    @property
+    def total_s(self) -> float:
+        """From the plan to the end of the round."""
+        return self.round_s + self.closing_s
 
 
 @frozen
@@ -76,7 +83,8 @@ class Plan:
 class Knowledge:
     """What a planner may go by: measurements, and how things stand.
 
-    `present` are the devices that can take part; `rounds_left` counts the one to be planned.
+    `present` are the devices that can take part; `rounds_left` counts the one to be planned;
+    `closing_s` is what follows a round when all devices have returned.
     """
 
     profiles: Mapping[DeviceId, DeviceProfile] = field(factory=dict)
@@ -84,6 +92,7 @@ class Knowledge:
     previous: Plan | None = None
     present: frozenset[DeviceId] = frozenset()
     rounds_left: int = 1
+    closing_s: float = 0.0
 
 
 class Planner(Protocol):

@@ -25,7 +25,7 @@ def round_entry(
         "train_loss": sum(d.mean_loss * d.samples for d in duties) / max(1, samples),
         "samples": samples,
         "duration_s": now - began_s,
-        **({"predicted_s": plan.prediction.round_s} if plan.prediction else {}),
+        **({"predicted_s": plan.prediction.total_s} if plan.prediction else {}),
         "weights_sha256": closed.weights_sha256,
         "devices": {duty.device: _device_entry(duty, began_s) for duty in duties},
     }

@@ -83,7 +83,14 @@ class CoordinatorState:
         if self.survey is None:
             return Knowledge(previous=self.plan, present=self.present, rounds_left=rounds_left)
         survey = self.survey
-        return Knowledge(survey.profiles, survey.server, self.plan, self.present, rounds_left)
+        return Knowledge(
+            survey.profiles,
+            survey.server,
+            self.plan,
+            self.present,
+            rounds_left,
+            survey.closing.value,
+        )
 
     @property
     def positions_after(self) -> dict[DeviceId, int]:

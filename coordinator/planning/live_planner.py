@@ -73,7 +73,7 @@ class LivePlanner:
         solution = self.hysteresis.solve(problem, self.solver, before, rounds_left)
         if isinstance(solution, Infeasible):
             return evolve(solution, left_out=(*absent, *solution.left_out))
-        return self._told(round, solution, absent)
+        return self._told(round, solution, absent, knowledge.closing_s)
 
     def problem(self, knowledge: Knowledge) -> tuple[tuple[LeftOut, ...], Problem]:
         """Returns who cannot take part at all, and the problem of the others."""
@@ -140,7 +140,9 @@ class LivePlanner:
         wanted = (survey.codec_up, survey.codec_down)
         return tuple(one for one in options if (one.codec_up, one.codec_down) == wanted)
 
-    def _told(self, round: int, solution: Solution, absent: tuple[LeftOut, ...]) -> Plan:
+    def _told(
+        self, round: int, solution: Solution, absent: tuple[LeftOut, ...], closing_s: float
+    ) -> Plan:
         weights = _weights(solution)
         return Plan(
             round=round,
@@ -156,6 +158,7 @@ class LivePlanner:
                 own_free_bound_s=solution.own_free_bound_s,
                 gap=solution.gap,
                 bottleneck=solution.bottleneck,
+                closing_s=closing_s,
             ),
             left_out=(*absent, *solution.left_out),
         )

@@ -18,6 +18,7 @@ from coordinator.plan import Assignment
 from coordinator.profiling.device_profile import DeviceProfile
 from coordinator.profiling.server_profile import ServerProfile
 from coordinator.profiling.time_model import Load
+from coordinator.profiling.tracked import Tracked
 from coordinator.tasks import PreparedProbe, PrepareProbe
 from runtime.effects import Record, Submit
 from runtime.ids import DeviceId
@@ -60,6 +61,8 @@ class Survey:
     server: ServerProfile = field(factory=ServerProfile)
     pending: Mapping[DeviceId, tuple[Assignment, ...]] = field(factory=dict)
     lives: Mapping[DeviceId, int] = field(factory=dict)
+    closing: Tracked = field(factory=Tracked)
+    """What closing a round takes, in seconds."""
 
     def settled(self, device: DeviceId) -> bool:
         """Tells whether the device is measured, as far as it can be."""
@@ -134,7 +137,9 @@ class Survey:
 
     def noted(self, duties: Iterable[Duty], now: float) -> Survey:
         """Returns the survey after a round of real steps and transfers."""
+        duties = tuple(duties)
         profiles, server = dict(self.profiles), self.server
+        closing_s = now - max(duty.returned_at_s for duty in duties)
         for duty in duties:
             load = self.surveyor.device_load(duty.assignment)
             profile = profiles.get(duty.device, DeviceProfile())
@@ -144,7 +149,8 @@ class Survey:
             )
             work = self.surveyor.server_load(duty.assignment)
             server = server.updated(work, duty.server_step_s, now)
-        return attrs.evolve(self, profiles=profiles, server=server)
+        closing = self.closing.updated(closing_s, now)
+        return attrs.evolve(self, profiles=profiles, server=server, closing=closing)
 
     def _with(
         self, device: DeviceId, profile: DeviceProfile, probes: tuple[Assignment, ...]
