@@ -8,13 +8,14 @@ import traceback
 from collections.abc import Sequence
 from types import ModuleType
 
-from coordinator.commands import boards, coordinate, cuts, data, rehearse, simulate
+from coordinator.commands import boards, coordinate, cuts, data, plan, rehearse, simulate
 from runtime.errors import EdgeSplitError
 from runtime.exits import Exit, exit_for, exit_table
 
 _COMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
     ("rehearse", rehearse, "train with a whole fleet emulated on this machine"),
     ("simulate", simulate, "run a job on modelled boards and links, in virtual time"),
+    ("plan", plan, "show what a planner would decide, and how long a round would take"),
     ("coordinator", coordinate, "train with the boards at a broker"),
     ("cuts", cuts, "show where a model can be cut and what each cut costs"),
     ("data", data, "deal a data set out to devices"),
