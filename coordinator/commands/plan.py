@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_speed,
         default=argparse.SUPPRESS,
         metavar="N|measure",
-        help="how fast one worker of the server trains, in 1e9 operations a second (default: 30)",
+        help="how fast one worker of the server trains, in 1e9 operations a second (default: 40)",
     )
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw the planned round")
 

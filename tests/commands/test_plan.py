@@ -8,7 +8,7 @@ import pytest
 
 from coordinator import main as command
 from runtime.exits import Exit
-from tests.commands.jobs import FLEET, write_job
+from tests.commands.jobs import FLEET, JOB, write_job
 
 LEFT = 'id = "left"\nemulate = { gflops = 1, uplink_mbps = 2, downlink_mbps = 4 }'
 RIGHT = 'id = "right"\nemulate = { gflops = 2, uplink_mbps = 8, downlink_mbps = 8 }'
@@ -54,3 +54,25 @@ def test_what_no_prior_says_is_asked_for_all_at_once(
     for key in ("device[0].emulate.gflops", "device[1].emulate.uplink_mbps"):
         assert key in err
     assert "Traceback" not in err
+
+
+def test_an_impossible_job_is_told_what_would_make_it_possible(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "round.png"
+    job = write_job(tmp_path, JOB + "[server]\nmemory_mb = 0.001\n", PLANNED)
+    code, out, _ = plan(capsys, job, "--compare", "--picture", str(picture))
+    assert code == Exit.FLEET
+    assert "to make one possible: give the server" in out
+    assert "no plan: the replicas of 2 devices" in out
+    assert not picture.exists()
+
+
+def test_the_help_states_the_speed_that_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["plan", str(write_job(tmp_path, fleet=PLANNED))]) == Exit.OK
+    taken = capsys.readouterr().out.partition(" GFLOPS")[0].split()[-1]
+    with pytest.raises(SystemExit):
+        command.main(["plan", "--help"])
+    assert f"(default: {taken})" in " ".join(capsys.readouterr().out.split())
