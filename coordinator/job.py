@@ -87,10 +87,12 @@ class Planner:
 
     The others measure devices and plan every round. Budgets are what all devices share, in 1e6
     bits a second, None where only their own links count. A cut moves only where that makes a
-    round shorter by the part `hysteresis`.
+    round shorter by the part `hysteresis`. Shares that a device does not use are `lent`, or are
+    `static`: the paper's, held by hard caps.
     """
 
     name: PlannerName = "fixed"
+    shares: Literal["lent", "static"] = "lent"
     budget_up_mbps: float | None = field(default=None, validator=optional(above(0)))
     budget_down_mbps: float | None = field(default=None, validator=optional(above(0)))
     hysteresis: float = field(default=0.05, validator=at_least(0))

@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from coordinator.duty import Duty
-from coordinator.plan import Plan
+from coordinator.plan import Assignment, Plan
 from coordinator.planning.solution import Infeasible
 from coordinator.profiling.survey import Outcome as Surveyed
 from coordinator.round_entry import round_entry
@@ -51,6 +51,7 @@ from runtime.letters import (
 )
 from runtime.party import (
     Announce,
+    Cap,
     Drop,
     LinkDown,
     LinkUp,
@@ -240,10 +241,17 @@ def _begin_round(state: CoordinatorState, plan: Plan) -> Outcome:
     state = attrs.evolve(state, stage="training")
     for one in plan.assignments:
         down = one.weight if one.weight_down is None else one.weight_down
-        effects.append(Weigh(one.device, one.weight, down))
+        effects += [Weigh(one.device, one.weight, down), _cap(one)]
         state, more = _begin_attempt(state, Duty(one, AttemptKey(state.round, 1)))
         effects += more
     return state, effects
+
+
+def _cap(one: Assignment) -> Cap:
+    """Holds a device to its static shares, or lifts those of an earlier plan."""
+    if one.caps is None:
+        return Cap(one.device, None, None)
+    return Cap(one.device, one.caps.up_bytes_per_s, one.caps.down_bytes_per_s)
 
 
 def _begin_attempt(state: CoordinatorState, duty: Duty) -> Outcome:

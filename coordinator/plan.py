@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import attrs
 from attrs import field, frozen
 
-from coordinator.planning.problem import RoundTerms
+from coordinator.planning.problem import Rates, RoundTerms
 from coordinator.planning.solution import Infeasible, LeftOut
 from coordinator.profiling.device_profile import DeviceProfile
 from coordinator.profiling.server_profile import ServerProfile
@@ -20,8 +20,8 @@ from runtime.program import Codec
 class Assignment:
     """One device's part in a round. `weight` is its share when links are contended.
 
-    `weight_down` is the share of what it is sent, None where that is the same; `predicted` is
-    where its time will go.
+    `weight_down` is the share of what it is sent, None where that is the same; `caps` holds the
+    device to static shares, which are never lent; `predicted` is where its time will go.
     """
 
     device: DeviceId
@@ -32,6 +32,7 @@ class Assignment:
     micro_batches: int = 1
     weight: float = 1.0
     weight_down: float | None = None
+    caps: Rates | None = None
     predicted: RoundTerms | None = None
 
 

@@ -16,7 +16,7 @@ from coordinator.learning.training import CoordinatorExecutor
 from coordinator.machine import CoordinatorState, react
 from coordinator.plan import Plan
 from coordinator.planning.fixed_planner import FixedPlanner
-from coordinator.planning.live_setup import live_planner
+from coordinator.planning.live_setup import live_planner, paced
 from coordinator.profiling.probing_executor import ProbingExecutor
 from coordinator.profiling.survey import Survey
 from coordinator.record.run_record import RunRecord
@@ -36,7 +36,7 @@ from runtime.party import Party
 from runtime.presence import CoordinatorPresence
 from runtime.tensors import narrow_labels
 from runtime.topics import Fleet as FleetTopics
-from runtime.transfers.courier import Courier, CourierLimits
+from runtime.transfers.courier import Courier
 from runtime.transport.mqtt import MqttTransport
 
 _log = logging.getLogger("edgesplit.coordinator")
@@ -72,7 +72,7 @@ def run_coordinator(
         worker = _probing(executor, evaluation)
     clock = WallClock()
     ending = Ending(clock)
-    party = Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(CourierLimits()))
+    party = Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(paced(job)))
     host = Host(
         party,
         transport=MqttTransport(

@@ -52,7 +52,8 @@ class _Link:
 class LivePlanner:
     """Turns knowledge into a problem, a solver's answer into a plan, and keeps cuts steady.
 
-    `limits` is a problem without devices: local steps, budgets, workers, server memory.
+    `limits` is a problem without devices: local steps, budgets, workers, server memory. With
+    `static_shares` every device is held to the rates that the solver gave it.
     `labels_bytes` are those of one sample as they travel.
     """
 
@@ -62,6 +63,7 @@ class LivePlanner:
     limits: Problem
     labels_bytes: int = 1
     hysteresis: Hysteresis = field(factory=Hysteresis)
+    static_shares: bool = False
 
     def plan(self, round: int, knowledge: Knowledge) -> Plan | Infeasible:
         """Returns the plan of a round; Infeasible, with a remedy, if no device can take part."""
@@ -172,6 +174,7 @@ class LivePlanner:
             batch=self.survey.batches[plan.device],
             weight=weights.up_bytes_per_s,
             weight_down=weights.down_bytes_per_s,
+            caps=plan.rates if self.static_shares else None,
             predicted=plan.terms,
         )
 

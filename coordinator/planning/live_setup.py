@@ -12,9 +12,11 @@ from coordinator.planning.live_planner import LivePlanner
 from coordinator.planning.options import ModelSize
 from coordinator.planning.planners import SOLVERS
 from coordinator.planning.problem import Problem
+from coordinator.planning.unpaced import Unpaced
 from coordinator.profiling.cut_survey import CutSurvey
 from runtime.ids import DeviceId
 from runtime.optimisers import Optimiser
+from runtime.transfers.courier import CourierLimits
 
 _MB = 1e6
 _BYTES_PER_MEGABIT = 1e6 / 8
@@ -41,6 +43,7 @@ def live_planner(
         limits=_limits(job),
         labels_bytes=labels_bytes,
         hysteresis=Hysteresis(job.planner.hysteresis),
+        static_shares=job.planner.shares == "static",
     )
 
 
@@ -53,6 +56,18 @@ def _limits(job: Job) -> Problem:
         downlink_bytes_per_s=_bytes_per_s(planner.budget_down_mbps),
         server_workers=job.server.workers,
         server_memory_bytes=None if memory_mb is None else memory_mb * _MB,
+    )
+
+
+def paced(job: Job) -> CourierLimits:
+    """Returns the limits of a coordinator that keeps to the budgets and shares them out."""
+    planner = job.planner
+    if planner.name == Unpaced.name:
+        return CourierLimits()
+    # What devices send is what the coordinator receives, and the other way round.
+    return CourierLimits(
+        uplink_bytes_per_s=_bytes_per_s(planner.budget_down_mbps),
+        downlink_bytes_per_s=_bytes_per_s(planner.budget_up_mbps),
     )
 
 
