@@ -35,6 +35,7 @@ class CutFrom:
 class Device:
     """[[device]]: one board. `batch` (samples) and `data` override the job and [data].
 
+    `cut`, or `cuts` by round, is for the planner `fixed`; the others choose by themselves.
     `board` names a card; an emulation takes from it what `emulate` does not say. `network` picks
     one of the card's links.
     """
@@ -50,7 +51,7 @@ class Device:
     emulate: Emulation = field(factory=Emulation)
 
     def cut_at(self, round: int) -> str:
-        """Returns the name of the cut in `round`, which counts from 1."""
+        """Returns the name of the cut in `round`, which counts from 1, of a device that has one."""
         if self.cut is not None:
             return self.cut
         return [one.cut for one in self.cuts if one.round <= round][-1]
@@ -59,8 +60,6 @@ class Device:
         """Yields what is wrong with the list of cuts."""
         if self.cut is not None and self.cuts:
             yield Fault("cuts", "cut already says where the device is cut", "keep one of them")
-        elif self.cut is None and not self.cuts:
-            yield Fault("cut", f"{self.id} has no cut", "add cut = '...' or cuts = [...]")
         if self.cuts and self.cuts[0].round != 1:
             yield Fault("cuts[0].round", "the rounds before it have no cut", "write 1")
         for index, (before, after) in enumerate(pairwise(self.cuts), start=1):

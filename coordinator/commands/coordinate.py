@@ -78,6 +78,7 @@ def _check_cuts(job: Job, fleet: Fleet, args: argparse.Namespace) -> None:
     from coordinator.cutting.cut_check import cut_problems, trace_job
     from coordinator.learning.replica_memory import memory_problems
 
+    refuse(job_files.cutless(args, job, fleet))
     traced = trace_job(job)
     refuse(cut_problems(job, args.job, fleet, job_files.fleet_path(args), traced))
     if job.planner.name == "fixed":

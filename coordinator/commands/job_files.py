@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -46,6 +46,20 @@ def read(args: argparse.Namespace) -> tuple[Job, Fleet]:
         # Fewer rounds may leave no room for the warm-up.
         refuse(Problem(str(args.job), one.key, one.message, one.fix) for one in job.faults())
     return job, fleet
+
+
+def cutless(args: argparse.Namespace, job: Job, fleet: Fleet) -> Iterator[Problem]:
+    """Yields every device without a cut, where the job's planner takes them from the fleet."""
+    if job.planner.name != "fixed":
+        return
+    for number, device in enumerate(fleet.devices):
+        if device.cut is None and not device.cuts:
+            yield Problem(
+                str(fleet_path(args)),
+                f"device[{number}].cut",
+                f"{device.id} has no cut, and the planner of {args.job} is 'fixed'",
+                "add cut = '...' or cuts = [...], or write name = 'optimal' in [planner] of the job",
+            )
 
 
 def overrides(args: argparse.Namespace) -> list[str]:

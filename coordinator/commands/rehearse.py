@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coordinator.commands import job_files
 from coordinator.commands.coordinate import broker_url
+from runtime.config import refuse
 from runtime.exits import Exit
 
 _KINDS = ("iotcore", "mosquitto")
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> Exit:
     from coordinator.rehearsal.rehearsal import Staging, rehearse
 
     job, fleet = job_files.read(args)
+    refuse(job_files.cutless(args, job, fleet))
     staging = Staging(
         files=(args.job, job_files.fleet_path(args)),
         overrides=job_files.overrides(args),

@@ -76,6 +76,7 @@ def _check(job: Job, fleet: Fleet, conditions: Conditions, args: argparse.Namesp
     fleet_path = job_files.fleet_path(args)
     refuse(
         [
+            *job_files.cutless(args, job, fleet),
             *speed_problems(fleet, fleet_path),
             *conditions.strangers(str(args.conditions), fleet),
             *cut_problems(job, args.job, fleet, fleet_path, trace_job(job)),

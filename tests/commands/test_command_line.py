@@ -114,6 +114,21 @@ def test_cuts_above_the_minimum_are_told(
     assert all("'front' lies above" in line and "'middle'" in line for line in lines)
 
 
+@pytest.mark.parametrize("words", [("coordinator", *BROKER), ("rehearse",), ("simulate",)])
+def test_cuts_that_the_fixed_planner_lacks_are_told(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet = FLEET.replace('cut = "front"\n', "emulate = { step_s = 0.1 }\n")
+    fleet = fleet.replace('id = "right"\n', 'id = "right"\nemulate = { step_s = 0.1 }\n')
+    path = write_job(tmp_path, JOB, fleet)
+    code, lines = told(capsys, *words, str(path), "--runs", str(tmp_path / "runs"))
+    assert code == Exit.CONFIG
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{tmp_path / 'fleet.toml'}: device[0].cut: left has no cut")
+    assert "name = 'optimal' in [planner]" in lines[0]
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_model_that_cannot_be_built_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

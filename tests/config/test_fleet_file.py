@@ -66,6 +66,7 @@ def test_the_mistakes_of_all_devices_are_reported_at_once(tmp_path: Path) -> Non
     partition = "dirichlet"
     [[device]]
     id = "one"
+    network = "wired"
     [[device]]
     id = "two"
     cut = "block1"
@@ -86,7 +87,7 @@ def test_the_mistakes_of_all_devices_are_reported_at_once(tmp_path: Path) -> Non
     found = problems(write(tmp_path, text))
     assert list(found) == [
         "fleet.name",
-        "device[0].cut",
+        "device[0].network",
         "device[1].cuts",
         "device[2].cuts[0].round",
         "device[2].cuts[1].round",
