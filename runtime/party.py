@@ -15,6 +15,7 @@ from attrs import field, frozen
 from runtime.effects import Effect, Halt, Publish, Record, Submit, Wake
 from runtime.errors import WireError
 from runtime.events import Failed, Finished, HostEvent, Started, StopAsked, Tick
+from runtime.exits import Exit
 from runtime.frames import Frame, Session
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.letters import KINDS, LETTERS, Letter
@@ -194,6 +195,8 @@ class Party(Generic[S]):
                 effects = self._announce()
                 effects += self._carry(self._courier.connected(now), now)
                 effects += self._react(LinkUp(), now)
+            case Down(reason, hopeless=True):
+                return [Halt(Exit.BROKER, reason)]
             case Down(reason):
                 self._courier.disconnected()
                 effects = self._react(LinkDown(reason), now)

@@ -26,9 +26,13 @@ class Up:
 
 @frozen
 class Down:
-    """The connection is gone; the transport is trying again by itself."""
+    """The connection is gone; the transport is trying again by itself.
+
+    `hopeless` says that it cannot succeed: our certificates or the URL are wrong.
+    """
 
     reason: str
+    hopeless: bool = False
 
 
 @frozen

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import random
-import ssl
 import threading
 import time
 from collections import deque
@@ -18,7 +17,6 @@ from queue import Empty, SimpleQueue
 from attrs import frozen
 
 from runtime.broker_url import BrokerUrl
-from runtime.errors import BrokerError
 from runtime.transport.base import Arrived, Down, Flushed, Listener, TransportEvent, Up, Will
 from runtime.transport.mqtt_connection import (
     Connection,
@@ -28,8 +26,8 @@ from runtime.transport.mqtt_connection import (
     Signal,
     Subscribed,
     Taken,
-    TidyTlsSocket,
 )
+from runtime.transport.tls import tls_context
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +81,7 @@ class MqttTransport:
         self._client_id = client_id
         self._keepalive_s = keepalive_s
         self._uplink_limit_bytes_per_s = uplink_limit_bytes_per_s
-        self._tls = _tls_context(url)
+        self._tls = tls_context(url)
         self._inbox: SimpleQueue[Signal | _Handed | _Stop] = SimpleQueue()
         self._live: Connection | None = None
         self._thread: threading.Thread | None = None
@@ -152,7 +150,8 @@ class _Link:
         self._listener = listener
         self._inbox = inbox
         self._connection: Connection | None = None
-        self._ended: str | None = None
+        self._ended: Ended | None = None
+        self._was_up = False
         self._told_reason: str | None = None
         self._up = False
         self._stopping = False
@@ -195,10 +194,12 @@ class _Link:
         self._connection = self._owner._live = None
         connection.release(_CLOSE_S)
         self._owner.callback_errors += connection.callback_errors
-        reason = self._ended or f"{self._dial.url} did not answer in time"
+        reason = self._ended.reason if self._ended else f"{self._dial.url} did not answer in time"
         if not self._stopping and (self._up or reason != self._told_reason):
             self._told_reason = reason
-            self._tell(Down(reason))
+            # Once up, our files were right: an impostor in the network must not end a fleet.
+            hopeless = self._ended is not None and self._ended.hopeless and not self._was_up
+            self._tell(Down(reason, hopeless))
         self._up = False
         lost, self._outstanding_bytes = self._outstanding_bytes, {}
         self._taken_early.clear()
@@ -231,15 +232,15 @@ class _Link:
                 self._received(event)
             case Taken(source, packet_id) if source is self._connection:
                 self._taken(packet_id)
-            case Ended(source, reason) if source is self._connection:
+            case Ended(source) if source is self._connection:
                 # From here on nobody publishes into the dead connection.
                 self._owner._live = None
-                self._ended = reason
+                self._ended = signal
             case _:
                 pass  # the last words of a connection that was given up
 
     def _went_up(self, connection: Connection, limit_bytes: int | None) -> None:
-        self._up, self._told_reason = True, None
+        self._up, self._was_up, self._told_reason = True, True, None
         self._owner.max_packet_bytes = limit_bytes
         self._owner._live = connection
         self._tell(Up())
@@ -276,17 +277,3 @@ class _Link:
         except Exception:
             self._owner.callback_errors += 1
             _log.exception("the listener failed on %s", type(event).__name__)
-
-
-def _tls_context(url: BrokerUrl) -> ssl.SSLContext | None:
-    if not url.tls:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=url.ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.sslsocket_class = TidyTlsSocket
-        if url.cert is not None:
-            context.load_cert_chain(url.cert, url.key)
-    except (OSError, ssl.SSLError) as error:
-        raise BrokerError(f"the certificates for {url} cannot be loaded: {error}") from None
-    return context

@@ -23,6 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from runtime.broker_url import BrokerUrl
 from runtime.transport.base import Arrived, Will
+from runtime.transport.tls import TidyTlsSocket, Trouble, explain
 
 _CONNECT_TIMEOUT_S = 5.0
 _SUBSCRIBE_QOS = 1
@@ -76,6 +77,8 @@ class Ended:
 
     source: Connection
     reason: str
+    hopeless: bool = False
+    """Our files or the URL are wrong: the next connection will end alike."""
 
 
 Signal = Subscribed | Received | Taken | Ended
@@ -92,6 +95,7 @@ class Connection:
         self._answered = False
         self._abandoned = False
         self._max_packet_bytes: int | None = None
+        self._socket: object = None
         self._over = threading.Event()
         self._client: _OneShotClient | None = self._new_client()
 
@@ -166,6 +170,7 @@ class Connection:
         return guarded
 
     def _socket_open(self, _client: paho.Client, opened: Any) -> None:
+        self._socket = opened
         if self._abandoned:
             raise OSError("given up")
         if opened.fileno() >= _SELECT_LIMIT:
@@ -233,13 +238,27 @@ class Connection:
         if self._answered:
             self._reason = self._reason or f"the connection ended: {code}"
 
-    def _end(self, error: str | None) -> None:
-        if error is not None:
-            self._reason = self._reason or f"{self._dial.url}: {error}"
-        # Some brokers close on a wrong password without a word.
-        silent = f"{self._dial.url} closed before it answered: user and password may be wrong"
-        self._report(Ended(self, self._reason or silent))
+    def _end(self, error: Exception | None) -> None:
+        trouble = self._trouble(error)
+        if trouble is None and error is not None:
+            words = str(error) or type(error).__name__
+            self._reason = self._reason or f"{self._dial.url}: {words}"
+        reason = trouble.sentence if trouble else self._reason or self._silence()
+        self._report(Ended(self, reason, trouble is not None and trouble.hopeless))
         self._over.set()
+
+    def _trouble(self, error: Exception | None) -> Trouble | None:
+        if self._answered:
+            return None
+        if error is None and isinstance(self._socket, TidyTlsSocket):
+            error = self._socket.broken_by
+        return None if error is None else explain(error, self._dial.url)
+
+    def _silence(self) -> str:
+        # Some brokers close on a wrong password without a word, and some on a certificate.
+        url = self._dial.url
+        cert = f", or certificate {url.cert}," if url.cert else ""
+        return f"{url} closed before it answered: user and password{cert} may be wrong"
 
 
 def _acknowledge_at_once(live: object) -> None:
@@ -257,21 +276,12 @@ def _acknowledge_at_once(live: object) -> None:
             live.setsockopt(socket.IPPROTO_TCP, _TCP_QUICKACK, 1)
 
 
-class TidyTlsSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; paho would leave it open."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
-
-
 class _OneShotClient(paho.Client):
     """paho's client, whose thread ends with its first connection and says so, however it ends."""
 
-    def __init__(self, client_id: str, transport: Any, ended: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, client_id: str, transport: Any, ended: Callable[[Exception | None], None]
+    ) -> None:
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id,
@@ -285,11 +295,11 @@ class _OneShotClient(paho.Client):
         self, timeout: float = 1.0, retry_first_connection: bool = False
     ) -> MQTTErrorCode:
         """What `loop_start` runs in paho's thread."""
-        error: str | None = None
+        error: Exception | None = None
         try:
             return super().loop_forever(timeout, retry_first_connection=False)
         except Exception as caught:
-            error = str(caught) or type(caught).__name__
+            error = caught
             return MQTTErrorCode.MQTT_ERR_UNKNOWN
         finally:
             live = self.socket()
