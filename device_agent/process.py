@@ -13,10 +13,9 @@ from device_agent.machine import AgentState, react
 from device_agent.program_cache import ProgramCache
 from device_agent.training import DeviceExecutor
 from runtime.broker_url import BrokerUrl
-from runtime.clock import WallClock
+from runtime.clock import Clock, WallClock
 from runtime.codecs import CODECS
 from runtime.dataset import open_source
-from runtime.emulation_spec import Emulation
 from runtime.ending import Ending, obey_signals
 from runtime.errors import BrokerError
 from runtime.executor import ThreadWorker
@@ -31,11 +30,13 @@ from runtime.presence import DevicePresence
 from runtime.program import OPSET
 from runtime.topics import Fleet
 from runtime.transfers.courier import Courier, CourierLimits
+from runtime.transport.base import Transport
+from runtime.transport.emulated import EmulatedTransport
+from runtime.transport.link_model import Line, Link
 from runtime.transport.mqtt import MqttTransport
 from runtime.wire import encode_json
 
 _log = logging.getLogger("edgesplit.agent")
-_BITS_PER_MEGABIT = 1e6
 
 
 class LogRecords:
@@ -54,12 +55,11 @@ def run_agent(config: AgentConfig, *, with_parent: bool = False) -> Exit:
     clock = WallClock()
     ending = Ending(clock)
     device = DeviceId(config.agent.device)
-    party = Party(
-        react, AgentState(birth), Fleet(config.agent.fleet), device, Courier(_limits(config))
-    )
+    courier = Courier(CourierLimits(letter_bytes=config.limits.announced.transfer_bytes))
+    party = Party(react, AgentState(birth), Fleet(config.agent.fleet), device, courier)
     host = Host(
         party,
-        transport=_transport(config),
+        transport=_transport(config, clock),
         clock=clock,
         records=LogRecords(),
         make_worker=lambda tell: ThreadWorker(executor, tell, ending.defect),
@@ -76,7 +76,7 @@ def run_agent(config: AgentConfig, *, with_parent: bool = False) -> Exit:
 
 def _prepare(config: AgentConfig) -> tuple[DevicePresence, DeviceExecutor]:
     device = DeviceId(config.agent.device)
-    limits = config.limits.announced
+    limits = config.emulate.within(config.limits.announced)
     dataset = open_source(config.data.source, config.base)
     executor = DeviceExecutor(
         device,
@@ -100,23 +100,15 @@ def _prepare(config: AgentConfig) -> tuple[DevicePresence, DeviceExecutor]:
     return birth, executor
 
 
-def _transport(config: AgentConfig) -> MqttTransport:
+def _transport(config: AgentConfig, clock: Clock) -> Transport:
     try:
         url = BrokerUrl.parse(config.agent.broker, config.base)
     except ValueError as error:
         raise BrokerError(f"[agent] broker: {error}") from error
     client_id = f"edgesplit-{config.agent.fleet}-{config.agent.device}"
-    return MqttTransport(url, client_id, keepalive_s=config.agent.keepalive_s)
-
-
-def _limits(config: AgentConfig) -> CourierLimits:
-    emulate: Emulation = config.emulate
-    return CourierLimits(
-        letter_bytes=config.limits.announced.transfer_bytes,
-        uplink_bytes_per_s=_bytes_per_s(emulate.uplink_mbps),
-        downlink_bytes_per_s=_bytes_per_s(emulate.downlink_mbps),
-    )
-
-
-def _bytes_per_s(rate_mbps: float | None) -> float | None:
-    return None if rate_mbps is None else rate_mbps * _BITS_PER_MEGABIT / 8
+    transport = MqttTransport(url, client_id, keepalive_s=config.agent.keepalive_s)
+    rates = config.emulate.rates
+    if rates == (None, None):
+        return transport
+    up, down = (Line() if rate is None else Line(((0.0, rate),)) for rate in rates)
+    return EmulatedTransport(transport, Link(up, down), clock)

@@ -1,4 +1,4 @@
-"""A token bucket: a hard cap on bytes per second, for operators and for emulated links."""
+"""A token bucket: a hard cap on bytes per second, for operators and for shares of a budget."""
 
 from __future__ import annotations
 

@@ -13,11 +13,18 @@ from bisect import bisect_right
 from attrs import field, frozen, validators
 
 _PACKET_BYTES = 1460
+_MQTT_BYTES = 19
+"""What MQTT adds to a topic and a payload at QoS 1, as `runtime.party` counts it."""
 _RETRANSMISSION_S = 0.2
 """The shortest timeout of Linux; RFC 6298 asks for a second."""
 
 Trace = tuple[tuple[float, float], ...]
 """(from_s, value): what holds from a time on until the next entry; times rise."""
+
+
+def message_bytes(topic: str, payload: bytes) -> int:
+    """Returns what a message takes on a link."""
+    return len(topic) + len(payload) + _MQTT_BYTES
 
 
 def value_at(trace: Trace, at_s: float, before: float) -> float:

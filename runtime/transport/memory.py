@@ -14,11 +14,9 @@ from attrs import field, frozen, validators
 
 from runtime.clock import Clock
 from runtime.transport.base import Arrived, Down, Flushed, Listener, TransportEvent, Up, Will
-from runtime.transport.link_model import Link
+from runtime.transport.link_model import Link, message_bytes
 from runtime.transport.topic_tree import TopicTree
 
-_MQTT_BYTES = 19
-"""What MQTT adds to a topic and a payload at QoS 1, as `runtime.party` counts it."""
 _share = (validators.ge(0.0), validators.le(1.0))
 
 
@@ -189,4 +187,4 @@ class MemoryTransport:
 
 
 def _size_bytes(message: Arrived) -> int:
-    return len(message.topic) + len(message.payload) + _MQTT_BYTES
+    return message_bytes(message.topic, message.payload)
