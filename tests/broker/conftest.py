@@ -7,7 +7,10 @@ import pytest
 
 from coordinator.broker import EmbeddedBroker
 from coordinator.broker.embedded import Kind
+from tests.broker.secured import authority, secured
 from tests.brokers import KINDS, require
+
+__all__ = ["authority", "secured"]
 
 
 @pytest.fixture(params=KINDS)

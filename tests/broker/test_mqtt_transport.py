@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,13 +17,12 @@ from attrs import evolve
 
 from coordinator.broker import EmbeddedBroker
 from coordinator.broker.embedded import Kind
+from coordinator.rehearsal.link_proxy import LinkProxy
 from runtime.broker_url import BrokerUrl
-from runtime.errors import BrokerError
 from runtime.transport.base import Down, Flushed, TransportEvent, Up, Will
 from runtime.transport.mqtt import MqttTransport
 from tests.brokers import require
 from tests.contract.networks import Party
-from tests.throttle_proxy import ThrottleProxy
 
 
 def _wait_until(predicate: Callable[[], bool], within_s: float = 15.0) -> None:
@@ -92,7 +89,7 @@ def test_what_was_under_way_is_flushed_after_the_down_and_never_resent(
     broker: EmbeddedBroker,
 ) -> None:
     with (
-        ThrottleProxy(broker.port) as proxy,
+        LinkProxy(broker.port) as proxy,
         _party(_url(broker, port=proxy.port), "sender") as sender,
         _party(_url(broker), "receiver", "box") as receiver,
     ):
@@ -113,7 +110,7 @@ def test_what_was_under_way_is_flushed_after_the_down_and_never_resent(
 
 def test_a_stalled_line_is_given_up_after_the_keepalive(broker: EmbeddedBroker) -> None:
     with (
-        ThrottleProxy(broker.port) as proxy,
+        LinkProxy(broker.port) as proxy,
         _party(_url(broker, port=proxy.port), "a", keepalive_s=1) as party,
     ):
         _wait_until(lambda: party.ups == 1)
@@ -124,7 +121,7 @@ def test_a_stalled_line_is_given_up_after_the_keepalive(broker: EmbeddedBroker) 
 
 def test_stop_is_bounded_on_a_stalled_line(broker: EmbeddedBroker) -> None:
     with (
-        ThrottleProxy(broker.port) as proxy,
+        LinkProxy(broker.port) as proxy,
         _party(_url(broker, port=proxy.port), "a") as party,
     ):
         _wait_until(lambda: party.ups == 1)
@@ -143,7 +140,7 @@ def test_stop_is_bounded_on_a_stalled_line(broker: EmbeddedBroker) -> None:
 def test_the_uplink_limit_holds_on_every_connection(broker: EmbeddedBroker) -> None:
     options = {"uplink_limit_bytes_per_s": 500_000}
     with (
-        ThrottleProxy(broker.port) as proxy,
+        LinkProxy(broker.port) as proxy,
         _party(_url(broker, port=proxy.port), "a", **options) as party,
     ):
         for times in (1, 2):
@@ -239,40 +236,6 @@ def test_over_a_unix_socket(tmp_path: Path) -> None:
             assert "refused" in party.downs[1]
 
 
-@pytest.mark.broker
-def test_over_tls_with_client_certificates(tmp_path: Path) -> None:
-    require("mosquitto")
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: apt install openssl")
-    _certificate(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as chosen:
-        port = chosen.getsockname()[1]
-    pem, key = tmp_path / "pem", tmp_path / "key"
-    extra = [
-        f"listener {port} 127.0.0.1",
-        f"cafile {pem}",
-        f"certfile {pem}",
-        f"keyfile {key}",
-        "require_certificate true",
-    ]
-    with EmbeddedBroker("mosquitto", tmp_path, extra=extra) as broker:
-        plain = _url(broker)
-        login = f"mqtts://{plain.user}:{plain.password}@localhost:{port}?ca={pem}"
-        url = BrokerUrl.parse(f"{login}&cert={pem}&key={key}")
-        with _party(url, "a", "box", uplink_limit_bytes_per_s=50_000_000) as party:
-            _wait_until(lambda: party.ups == 1)
-            party.publish("box", bytes(100_000))
-            _wait_until(lambda: party.payloads == [bytes(100_000)])
-        with _party(evolve(url, host="127.0.0.1"), "b") as stranger:
-            _wait_until(lambda: bool(stranger.downs))
-            assert "certificate verify failed" in stranger.downs[0]
-
-
-def test_certificates_that_are_none_are_refused_at_once() -> None:
-    with pytest.raises(BrokerError, match="cannot be loaded"):
-        MqttTransport(BrokerUrl.parse(f"mqtts://broker?ca={__file__}"), "a")
-
-
 _CONNACK = b"\x20\x03\x00\x00\x00"
 
 
@@ -329,11 +292,3 @@ def _scripted(answers: tuple[bytes, ...]) -> Iterator[tuple[int, list[int]]]:
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
-
-
-def _certificate(folder: Path) -> None:
-    """A self-signed certificate for localhost, which is its own authority."""
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    files = ["-keyout", str(folder / "key"), "-out", str(folder / "pem")]
-    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
