@@ -7,17 +7,18 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from coordinator.broker import EmbeddedBroker
+from coordinator.rehearsal.link_proxy import LinkProxy
 from runtime.broker_url import BrokerUrl
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.letters import ProgramDelivery, ProgramRequest
 from tests.broker.correspondents import Correspondent
 from tests.brokers import require
-from tests.throttle_proxy import ThrottleProxy
 
 pytestmark = pytest.mark.broker
 
@@ -34,7 +35,7 @@ def mosquitto(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Embedd
         yield broker
 
 
-def through(proxy: ThrottleProxy, broker: EmbeddedBroker) -> BrokerUrl:
+def through(proxy: LinkProxy, broker: EmbeddedBroker) -> BrokerUrl:
     return BrokerUrl.parse(broker.url.replace(f":{broker.port}", f":{proxy.port}"))
 
 
@@ -49,9 +50,12 @@ def meet(*parties: Correspondent) -> None:
 @pytest.mark.parametrize("way", ["down", "up"])
 def test_a_layer_state_leaves_room_for_control(mosquitto: EmbeddedBroker, way: str) -> None:
     body = os.urandom(LAYER_STATE_BYTES)
-    limits = {"up_bytes_per_s": LINK_BYTES_PER_S, "down_bytes_per_s": LINK_BYTES_PER_S}
+    limits: dict[str, Any] = {
+        "up_bytes_per_s": LINK_BYTES_PER_S,
+        "down_bytes_per_s": LINK_BYTES_PER_S,
+    }
     with (
-        ThrottleProxy(mosquitto.port, **limits) as proxy,
+        LinkProxy(mosquitto.port, **limits) as proxy,
         Correspondent(BrokerUrl.parse(mosquitto.url), COORDINATOR) as coordinator,
         Correspondent(through(proxy, mosquitto), BOARD) as board,
     ):
@@ -86,7 +90,7 @@ def test_a_layer_state_leaves_room_for_control(mosquitto: EmbeddedBroker, way: s
 @pytest.mark.parametrize("mosquitto", [("max_queued_messages 8",)], indirect=True)
 def test_overflow_of_the_brokers_queue_loses_nothing(mosquitto: EmbeddedBroker) -> None:
     names = [DeviceId(f"board-{index}") for index in range(8)]
-    with ThrottleProxy(mosquitto.port) as proxy, contextlib.ExitStack() as stack:
+    with LinkProxy(mosquitto.port) as proxy, contextlib.ExitStack() as stack:
         coordinator = stack.enter_context(Correspondent(through(proxy, mosquitto), COORDINATOR))
         url = BrokerUrl.parse(mosquitto.url)
         boards = [stack.enter_context(Correspondent(url, name)) for name in names]
@@ -106,7 +110,7 @@ def test_overflow_of_the_brokers_queue_loses_nothing(mosquitto: EmbeddedBroker) 
 
 def test_a_crowd_waits_for_a_stalled_coordinator(mosquitto: EmbeddedBroker) -> None:
     names = [DeviceId(f"board-{index}") for index in range(100)]
-    with ThrottleProxy(mosquitto.port) as proxy, contextlib.ExitStack() as stack:
+    with LinkProxy(mosquitto.port) as proxy, contextlib.ExitStack() as stack:
         coordinator = stack.enter_context(Correspondent(through(proxy, mosquitto), COORDINATOR))
         url = BrokerUrl.parse(mosquitto.url)
         boards = [stack.enter_context(Correspondent(url, name)) for name in names]

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from coordinator.broker import EmbeddedBroker
 from coordinator.broker.embedded import Kind
+from coordinator.rehearsal.link_proxy import LinkProxy
 from runtime.broker_url import BrokerUrl
 from runtime.transport.base import (
     Arrived,
@@ -27,7 +28,6 @@ from runtime.transport.base import (
 from runtime.transport.memory import MemoryBroker, MemoryTransport
 from runtime.transport.mqtt import MqttTransport
 from runtime.virtual import VirtualClock
-from tests.throttle_proxy import ThrottleProxy
 
 _PATIENCE_S = 15.0
 
@@ -150,12 +150,12 @@ class BrokerNetwork:
 
     def __init__(self, kind: Kind, work_dir: Path) -> None:
         self.broker = EmbeddedBroker(kind, work_dir)
-        self._proxies: dict[str, ThrottleProxy] = {}
+        self._proxies: dict[str, LinkProxy] = {}
         self._parties: list[Party] = []
         self._stack = ExitStack()
 
     def party(self, name: str) -> Party:
-        proxy = self._stack.enter_context(ThrottleProxy(self.broker.port))
+        proxy = self._stack.enter_context(LinkProxy(self.broker.port))
         url = evolve(BrokerUrl.parse(self.broker.url), port=proxy.port)
         party = Party(name, MqttTransport(url, name))
         self._proxies[name] = proxy

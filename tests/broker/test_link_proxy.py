@@ -4,14 +4,15 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from tests.throttle_proxy import ThrottleProxy
+from coordinator.rehearsal.link_proxy import LinkProxy
 
 
 @contextmanager
-def _line(proxy: ThrottleProxy, listener: socket.socket) -> Iterator[tuple[socket.socket, ...]]:
+def _line(proxy: LinkProxy, listener: socket.socket) -> Iterator[tuple[socket.socket, ...]]:
     """Both ends of a connection through the proxy: the client's and the target's."""
     client = socket.create_connection(("127.0.0.1", proxy.port), 5.0)
     target, _ = listener.accept()
@@ -44,9 +45,9 @@ def _port(listener: socket.socket) -> int:
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_the_rate_is_kept_in_each_direction(listener: socket.socket, direction: str) -> None:
     size_bytes, bytes_per_s = 200_000, 400_000.0
-    limits = {f"{direction}_bytes_per_s": bytes_per_s}
+    limits: dict[str, Any] = {f"{direction}_bytes_per_s": bytes_per_s}
     with (
-        ThrottleProxy(_port(listener), **limits) as proxy,
+        LinkProxy(_port(listener), **limits) as proxy,
         _line(proxy, listener) as (client, target),
     ):
         slow = (client, target) if direction == "up" else (target, client)
@@ -59,7 +60,7 @@ def test_the_rate_is_kept_in_each_direction(listener: socket.socket, direction: 
 
 def test_the_delay_is_added_and_bytes_are_kept(listener: socket.socket) -> None:
     with (
-        ThrottleProxy(_port(listener), delay_s=0.1) as proxy,
+        LinkProxy(_port(listener), delay_s=0.1) as proxy,
         _line(proxy, listener) as (client, target),
     ):
         began_s = time.monotonic()
@@ -70,9 +71,32 @@ def test_the_delay_is_added_and_bytes_are_kept(listener: socket.socket) -> None:
         assert 0.2 <= time.monotonic() - began_s <= 0.5
 
 
+def test_jitter_keeps_the_order(listener: socket.socket) -> None:
+    sent = b"".join(number.to_bytes(2, "big") for number in range(20_000))
+    with (
+        LinkProxy(_port(listener), up_bytes_per_s=400_000.0, jitter_s=0.05) as proxy,
+        _line(proxy, listener) as (client, target),
+    ):
+        client.sendall(sent)
+        assert _receive(target, len(sent)) == sent
+
+
+def test_a_rate_may_be_changed_in_between(listener: socket.socket) -> None:
+    with (
+        LinkProxy(_port(listener), up_bytes_per_s=1000.0) as proxy,
+        _line(proxy, listener) as (client, target),
+    ):
+        client.sendall(bytes(100))
+        _receive(target, 100)
+        proxy.up_bytes_per_s = None
+        # The piece that is under way still goes at the old rate.
+        client.sendall(bytes(200_000))
+        _receive(target, 200_000)
+
+
 def test_a_stall_holds_bytes_until_it_ends(listener: socket.socket) -> None:
     with (
-        ThrottleProxy(_port(listener)) as proxy,
+        LinkProxy(_port(listener)) as proxy,
         _line(proxy, listener) as (client, target),
     ):
         proxy.stall()
@@ -87,7 +111,7 @@ def test_a_stall_holds_bytes_until_it_ends(listener: socket.socket) -> None:
 
 def test_a_half_open_line_is_silent_and_the_next_one_works(listener: socket.socket) -> None:
     with (
-        ThrottleProxy(_port(listener)) as proxy,
+        LinkProxy(_port(listener)) as proxy,
         _line(proxy, listener) as (client, target),
     ):
         proxy.half_open()
@@ -102,7 +126,7 @@ def test_a_half_open_line_is_silent_and_the_next_one_works(listener: socket.sock
 
 def test_a_reset_reaches_both_ends(listener: socket.socket) -> None:
     with (
-        ThrottleProxy(_port(listener)) as proxy,
+        LinkProxy(_port(listener)) as proxy,
         _line(proxy, listener) as (client, target),
     ):
         client.sendall(b"x")
@@ -116,7 +140,7 @@ def test_a_reset_reaches_both_ends(listener: socket.socket) -> None:
 
 def test_an_orderly_end_is_passed_on(listener: socket.socket) -> None:
     with (
-        ThrottleProxy(_port(listener)) as proxy,
+        LinkProxy(_port(listener)) as proxy,
         _line(proxy, listener) as (client, target),
     ):
         client.sendall(b"all")

@@ -1,12 +1,14 @@
-"""A TCP proxy with a bad line in it: slow, late, stalled, reset or gone silent.
+"""A TCP proxy with a bad line in it: slow, late, unsteady, stalled, reset or gone silent.
 
-It stands between a client and 127.0.0.1:`target_port`. "up" is from the client to the target.
+It stands between a client and a broker; "up" is from the client to the broker. What it does to the
+link, neither of them is told: a board behind it has to find out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -24,10 +26,12 @@ _DELAY_LINE_CHUNKS = 256
 _ABORTIVE = struct.pack("ii", 1, 0)
 
 
-class ThrottleProxy:
-    """Listens on `port` while its context is entered. Rates and delay may be changed at any time.
+class LinkProxy:
+    """Listens on 127.0.0.1:`port` while its context is entered, in a thread of its own.
 
-    A rate is in bytes per second for each connection, None for no limit; the delay is one way.
+    A rate is in bytes per second for each connection, None for no limit; the delay is one way, and
+    every piece of the stream is later by up to `jitter_s`, in order. All four may be changed at
+    any time.
     """
 
     def __init__(
@@ -37,13 +41,16 @@ class ThrottleProxy:
         up_bytes_per_s: float | None = None,
         down_bytes_per_s: float | None = None,
         delay_s: float = 0.0,
+        jitter_s: float = 0.0,
+        target_host: str = "127.0.0.1",
     ) -> None:
         self.up_bytes_per_s = up_bytes_per_s
         self.down_bytes_per_s = down_bytes_per_s
         self.delay_s = delay_s
+        self.jitter_s = jitter_s
         self.port = 0
         self.accepted = 0
-        self._target_port = target_port
+        self._target = (target_host, target_port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._open = asyncio.Event()
@@ -66,7 +73,7 @@ class ThrottleProxy:
         """Ends the connections of this moment with RST; bytes under way are lost."""
         self._call(self._cut())
 
-    def __enter__(self) -> ThrottleProxy:
+    def __enter__(self) -> LinkProxy:
         self._thread.start()
         self._call(self._listen())
         return self
@@ -99,7 +106,7 @@ class ThrottleProxy:
                 client, _ = await self._loop.sock_accept(listener)
                 self.accepted += 1
                 line = _Line(self, client)
-                task = asyncio.create_task(line.carry(self._target_port, self._open))
+                task = asyncio.create_task(line.carry(self._target, self._open))
                 self._tasks[task] = line
                 task.add_done_callback(self._tasks.pop)
 
@@ -123,27 +130,27 @@ class ThrottleProxy:
 class _Line:
     """One connection: two directions, ended together."""
 
-    def __init__(self, proxy: ThrottleProxy, client: socket.socket) -> None:
+    def __init__(self, proxy: LinkProxy, client: socket.socket) -> None:
         self.alive = asyncio.Event()
         self.alive.set()
         self._proxy = proxy
         self._client = client
 
-    async def carry(self, target_port: int, flowing: asyncio.Event) -> None:
+    async def carry(self, place: tuple[str, int], flowing: asyncio.Event) -> None:
         """Moves bytes both ways until both ends have finished; anything else ends in RST."""
         loop = asyncio.get_running_loop()
         proxy, client, target = self._proxy, self._client, _small_socket()
         client.setblocking(False)
         finished = False
         try:
-            await loop.sock_connect(target, ("127.0.0.1", target_port))
+            await loop.sock_connect(target, place)
             async with asyncio.TaskGroup() as group:
                 for source, sink, rate in (
                     (client, target, lambda: proxy.up_bytes_per_s),
                     (target, client, lambda: proxy.down_bytes_per_s),
                 ):
                     late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_DELAY_LINE_CHUNKS)
-                    group.create_task(self._take(source, late, rate))
+                    group.create_task(self._take(source, late, rate, flowing))
                     group.create_task(self._give(sink, late, flowing))
             finished = True
         except* OSError:
@@ -159,10 +166,13 @@ class _Line:
         source: socket.socket,
         late: asyncio.Queue[tuple[float, bytes]],
         rate: Callable[[], float | None],
+        flowing: asyncio.Event,
     ) -> None:
         loop = asyncio.get_running_loop()
-        free_at_s = loop.time()
+        free_at_s = due_s = loop.time()
         while True:
+            # What a stalled link does not take stays with its sender.
+            await flowing.wait()
             bytes_per_s = rate()
             data = await loop.sock_recv(source, _chunk_bytes(bytes_per_s))
             if bytes_per_s is not None:
@@ -170,7 +180,9 @@ class _Line:
                 now_s = loop.time()
                 free_at_s = max(free_at_s, now_s - _CHUNK_S) + len(data) / bytes_per_s
                 await asyncio.sleep(free_at_s - loop.time())
-            await late.put((loop.time() + self._proxy.delay_s, data))
+            late_s = self._proxy.delay_s + random.uniform(0.0, self._proxy.jitter_s)
+            due_s = max(due_s, loop.time() + late_s)
+            await late.put((due_s, data))
             if not data:
                 return
 
