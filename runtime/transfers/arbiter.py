@@ -20,7 +20,7 @@ class Arbiter:
 
     def __init__(self) -> None:
         self._weights: dict[DeviceId, float] = {}
-        self._heaviest = 1.0
+        self._heaviest = 0.0
         self._ring: deque[DeviceId] = deque()
         self._deficits: dict[DeviceId, float] = {}
 
@@ -28,8 +28,16 @@ class Arbiter:
         """Sets the weight of `peer` (1.0 unless told), from its next turn on."""
         if not 0 < weight < math.inf:
             raise ValueError("a weight must be above zero, and finite")
-        self._weights[peer] = weight
-        self._heaviest = max(self._weights.values())
+        before, self._weights[peer] = self._weights.get(peer, weight), weight
+        if weight >= self._heaviest:
+            self._heaviest = weight
+        elif before == self._heaviest:
+            self._heaviest = max(self._weights.values())
+
+    @property
+    def has_any(self) -> bool:
+        """Tells whether anybody may have something to send."""
+        return bool(self._ring)
 
     def wake(self, peer: DeviceId) -> None:
         """Says that `peer` may have something to send."""

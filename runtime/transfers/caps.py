@@ -38,6 +38,8 @@ class Caps:
 
     def waits(self, peer: DeviceId, now: float) -> list[float]:
         """Returns the times to come at which a cap lets `peer` go on."""
+        if peer not in self._to_us and peer not in self._to_peer:
+            return []
         times = (self.to_us_at(peer, now), self.to_peer_at(peer, now))
         return [at for at in times if at > now]
 

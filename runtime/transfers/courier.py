@@ -16,6 +16,7 @@ from runtime.ids import DeviceId
 from runtime.transfers.arbiter import Arbiter
 from runtime.transfers.caps import Caps
 from runtime.transfers.deadlines import Deadlines
+from runtime.transfers.exchange import Exchange
 from runtime.transfers.inbox import Arrival, Inbox
 from runtime.transfers.link_rate import LinkRate
 from runtime.transfers.outbox import Outbox
@@ -72,11 +73,8 @@ class Courier:
 
     def __init__(self, limits: CourierLimits) -> None:
         self._limits = limits
-        self._sessions: dict[DeviceId, Session] = {}
-        self._outboxes: dict[DeviceId, Outbox] = {}
-        self._inboxes: dict[DeviceId, Inbox] = {}
+        self._sessions: dict[DeviceId, Exchange] = {}
         self._due = Deadlines()
-        self._granted: dict[DeviceId, int] = {}
         self._granted_bytes = 0
         self._up = False
         self._now = 0.0
@@ -87,24 +85,25 @@ class Courier:
         self._caps = Caps()
         self._up_pacer = _pacer(limits.uplink_bytes_per_s)
         self._down_pacer = _pacer(limits.downlink_bytes_per_s)
+        self._pacers = [pacer for pacer in (self._up_pacer, self._down_pacer) if pacer]
         self.dropped: dict[str, int] = {}
 
     def open(self, peer: DeviceId, session: Session) -> None:
         """Starts a session with `peer`; whatever belonged to an earlier one is gone."""
-        if self._sessions.get(peer) != session:
+        known = self._sessions.get(peer)
+        if known is None or known.session != session:
             self.close(peer)
-            self._sessions[peer] = session
-            self._outboxes[peer] = Outbox(session)
             rate = LinkRate(self._limits.downlink_bytes_per_s)
-            self._inboxes[peer] = Inbox(session, self._limits.letter_bytes, rate)
+            inbox = Inbox(session, self._limits.letter_bytes, rate)
+            self._sessions[peer] = Exchange(session, Outbox(session), inbox)
 
     def close(self, peer: DeviceId) -> None:
         """Forgets `peer`."""
-        if self._sessions.pop(peer, None) is not None:
-            del self._outboxes[peer]
+        exchange = self._sessions.pop(peer, None)
+        if exchange is not None:
             self._due.set(peer, None)
-            self._granted_bytes -= self._granted.pop(peer, 0)
-            self._count(self._inboxes.pop(peer).dropped)
+            self._granted_bytes -= exchange.granted_bytes
+            self._count(exchange.inbox.dropped)
 
     def knows(self, peer: DeviceId) -> bool:
         """Tells whether there is a session with `peer`."""
@@ -124,20 +123,20 @@ class Courier:
 
     def send(self, peer: DeviceId, kind: str, body: bytes, now: float) -> list[Output]:
         """Takes a letter for `peer`; without a session it is dropped, and counted."""
-        outbox = self._outboxes.get(peer)
-        if outbox is None:
+        exchange = self._sessions.get(peer)
+        if exchange is None:
             self._count({"letter without session": 1})
             return []
-        outbox.post(kind, body)
+        exchange.outbox.post(kind, body)
         return self._pump(now, (peer,))
 
     def connected(self, now: float) -> list[Output]:
         """Resumes everything after the transport came up."""
         self._up, self._in_flight_bytes = True, 0
         self._taken.idle()
-        for peer in self._sessions:
-            self._outboxes[peer].resume()
-            self._inboxes[peer].resume()
+        for exchange in self._sessions.values():
+            exchange.outbox.resume()
+            exchange.inbox.resume()
         return self._pump(now, tuple(self._sessions))
 
     def disconnected(self) -> None:
@@ -159,10 +158,11 @@ class Courier:
 
     def received(self, peer: DeviceId, frame: Frame, now: float) -> list[Output]:
         """Takes a frame that came from `peer`."""
-        if frame.session != self._sessions.get(peer):
+        exchange = self._sessions.get(peer)
+        if exchange is None or frame.session != exchange.session:
             self._count({"frame of another session": 1})
             return []
-        outbox, inbox = self._outboxes[peer], self._inboxes[peer]
+        outbox, inbox = exchange.outbox, exchange.inbox
         match frame:
             case Offer():
                 if self._down_pacer and frame.body is not None:
@@ -183,29 +183,30 @@ class Courier:
         """Repeats what has gone unanswered for too long."""
         due = self._due.take_until(now)
         for peer in due:
-            self._inboxes[peer].expire(now)
+            self._sessions[peer].inbox.expire(now)
         return self._pump(now, due)
 
     def deadline(self, now: float) -> float | None:
         """Returns when `tick` is due."""
         if not self._up:
             return None
-        pacers = (self._up_pacer, self._down_pacer)
-        waits = [at for pacer in pacers if pacer and (at := pacer.ready_at(now)) > now]
         earliest = self._due.earliest()
-        return min(waits if earliest is None else [earliest, *waits], default=None)
+        for pacer in self._pacers:
+            ready_s = pacer.ready_at(now)
+            if ready_s > now and (earliest is None or ready_s < earliest):
+                earliest = ready_s
+        return earliest
 
     @property
     def held_bytes(self) -> int:
         """Bytes of letters kept on either side, for the bound on memory."""
-        kept = sum(outbox.held_bytes for outbox in self._outboxes.values())
-        return kept + sum(inbox.held_bytes for inbox in self._inboxes.values())
+        return sum(exchange.held_bytes for exchange in self._sessions.values())
 
     def counts(self) -> dict[str, int]:
         """Returns what was dropped so far, by reason."""
         total = dict(self.dropped)
-        for inbox in self._inboxes.values():
-            for reason, count in inbox.dropped.items():
+        for exchange in self._sessions.values():
+            for reason, count in exchange.inbox.dropped.items():
                 total[reason] = total.get(reason, 0) + count
         return total
 
@@ -223,11 +224,17 @@ class Courier:
         self._now = now
         outputs: list[Output] = []
         for peer in touched:
-            outputs += [Transmit(peer, offer) for offer in self._outboxes[peer].offers(now)]
-            self._settle(peer)
-            self._granting.wake(peer)
-            self._sending.wake(peer)
-        outputs += self._grants(now) + self._chunks(now)
+            exchange = self._sessions[peer]
+            outputs += [Transmit(peer, offer) for offer in exchange.outbox.offers(now)]
+            self._settle(exchange)
+            if exchange.inbox.grant_size() is not None:
+                self._granting.wake(peer)
+            if exchange.outbox.chunk_size() is not None:
+                self._sending.wake(peer)
+        if self._granting.has_any:
+            outputs += self._grants(now)
+        if self._sending.has_any:
+            outputs += self._chunks(now)
         for peer in touched:
             self._note(peer)
         return outputs
@@ -238,15 +245,16 @@ class Courier:
             peer = self._granting.next(self._grant_cost, self._room_bytes())
             if peer is None:
                 break
-            transfer, (offset, length) = self._inboxes[peer].next_grant(now)
+            exchange = self._sessions[peer]
+            transfer, (offset, length) = exchange.inbox.next_grant(now)
             granted.setdefault((peer, transfer), []).append((offset, length))
             self._caps.spend_to_us(peer, length, now)
-            self._settle(peer)
+            self._settle(exchange)
             self._note(peer)
             if self._down_pacer:
                 self._down_pacer.spend(length, now)
         return [
-            Transmit(peer, Grant(self._sessions[peer], transfer, tuple(ranges)))
+            Transmit(peer, Grant(self._sessions[peer].session, transfer, tuple(ranges)))
             for (peer, transfer), ranges in granted.items()
         ]
 
@@ -260,7 +268,7 @@ class Courier:
             peer = self._sending.next(self._send_cost)
             if peer is None:
                 break
-            chunk = self._outboxes[peer].next_chunk(now)
+            chunk = self._sessions[peer].outbox.next_chunk(now)
             ahead_bytes += len(chunk.data)
             self._caps.spend_to_peer(peer, len(chunk.data), now)
             outputs.append(Transmit(peer, chunk))
@@ -268,28 +276,31 @@ class Courier:
         return outputs
 
     def _grant_cost(self, peer: DeviceId) -> int | None:
-        inbox = self._inboxes.get(peer)
-        ready = self._caps.to_us_at(peer, self._now) <= self._now
-        return inbox.grant_size() if inbox and ready else None
+        exchange = self._sessions.get(peer)
+        if exchange is None or self._caps.to_us_at(peer, self._now) > self._now:
+            return None
+        return exchange.inbox.grant_size()
 
     def _send_cost(self, peer: DeviceId) -> int | None:
-        outbox = self._outboxes.get(peer)
-        ready = self._caps.to_peer_at(peer, self._now) <= self._now
-        return outbox.chunk_size() if outbox and ready else None
+        exchange = self._sessions.get(peer)
+        if exchange is None or self._caps.to_peer_at(peer, self._now) > self._now:
+            return None
+        return exchange.outbox.chunk_size()
 
     def _room_bytes(self) -> float:
         # One range may always be under way, however small the budget.
         return self._limits.budget_bytes - self._granted_bytes if self._granted_bytes else math.inf
 
-    def _settle(self, peer: DeviceId) -> None:
-        outstanding_bytes = self._inboxes[peer].outstanding_bytes
-        self._granted_bytes += outstanding_bytes - self._granted.get(peer, 0)
-        self._granted[peer] = outstanding_bytes
+    def _settle(self, exchange: Exchange) -> None:
+        outstanding_bytes = exchange.inbox.outstanding_bytes
+        self._granted_bytes += outstanding_bytes - exchange.granted_bytes
+        exchange.granted_bytes = outstanding_bytes
 
     def _note(self, peer: DeviceId) -> None:
-        times = [self._outboxes[peer].deadline(), self._inboxes[peer].deadline()]
-        times += self._caps.waits(peer, self._now)
-        self._due.set(peer, min((at for at in times if at is not None), default=None))
+        at_s = self._sessions[peer].deadline()
+        for wait_s in self._caps.waits(peer, self._now):
+            at_s = wait_s if at_s is None else min(at_s, wait_s)
+        self._due.set(peer, at_s)
 
     def _count(self, reasons: dict[str, int]) -> None:
         for reason, count in reasons.items():

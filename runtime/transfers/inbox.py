@@ -226,7 +226,10 @@ class Inbox:
         return Receipt(self._session, offer.id), Arrival(offer.kind, body)
 
     def _first_ungranted(self) -> _Incoming | None:
-        return next((i for i in self._open.values() if i.wants_more), None)
+        for incoming in self._open.values():
+            if incoming.wants_more:
+                return incoming
+        return None
 
     def _next_range(self, incoming: _Incoming) -> Range:
         if incoming.missing:

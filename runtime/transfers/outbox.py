@@ -70,6 +70,8 @@ class Outbox:
         if self._small or self._large:
             self._fill()
         due = [o for o in self._offered.values() if o.retry_at <= now]
+        if not due:
+            return []
         again = [o for o in due if o.tries > 0]
         if self._unheard:
             # Into silence only one offer is repeated: a crowd that waits for a stalled peer must
@@ -82,10 +84,10 @@ class Outbox:
 
     def deadline(self) -> float | None:
         """Returns when `offers` has something to say again, if the peer stays silent."""
-        earliest = min((o.retry_at for o in self._offered.values()), default=None)
-        if earliest is None or not self._unheard:
-            return earliest
-        return max(earliest, self._retry_at)
+        if not self._offered:
+            return None
+        earliest = min([o.retry_at for o in self._offered.values()])
+        return max(earliest, self._retry_at) if self._unheard else earliest
 
     def granted(self, grant: Grant, now: float) -> None:
         """Queues the ranges that the peer asked for, once each."""
@@ -136,7 +138,10 @@ class Outbox:
                 self._offered[outgoing.id] = outgoing
 
     def _first_wanted(self) -> _Outgoing | None:
-        return next((o for o in self._offered.values() if o.wanted), None)
+        for outgoing in self._offered.values():
+            if outgoing.wanted:
+                return outgoing
+        return None
 
     def _offer(self, outgoing: _Outgoing, now: float) -> Offer:
         outgoing.tries += 1
