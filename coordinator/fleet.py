@@ -1,4 +1,4 @@
-"""The fleet file: which devices take part, where each is cut, and how each is emulated."""
+"""The fleet file: which devices take part, where each is cut, how each is emulated and tried."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 from attrs.validators import optional
 
+from coordinator.timeline import Incident
 from runtime.config_rules import Rejected, at_least, data_source, legal_id, not_empty
 from runtime.config_walk import FOLDER, Fault
 from runtime.dataset import Augmentation
@@ -49,6 +50,12 @@ class Device:
     data: str | None = field(default=None, validator=optional(data_source))
     augment: tuple[Augmentation, ...] = ()
     emulate: Emulation = field(factory=Emulation)
+
+    @property
+    def has_link(self) -> bool:
+        """Tells whether the file, or the card of its board, says how fast its link is."""
+        own = self.emulate
+        return self.board is not None or (own.uplink_mbps or own.downlink_mbps) is not None
 
     def cut_at(self, round: int) -> str:
         """Returns the name of the cut in `round`, which counts from 1, of a device that has one."""
@@ -112,7 +119,22 @@ class Fleet:
     fleet: FleetName
     devices: tuple[Device, ...] = field(alias="device", validator=[not_empty, _distinct_ids])
     data: Data | None = None
+    timeline: tuple[Incident, ...] = ()
     base: Path = field(factory=Path, metadata=FOLDER)
+
+    def faults(self) -> Iterator[Fault]:
+        """Yields incidents that nobody in the fleet can have."""
+        devices = {device.id: device for device in self.devices}
+        for number, one in enumerate(self.timeline):
+            key = f"timeline[{number}]"
+            if one.device is None:
+                continue
+            if one.device not in devices:
+                message = f"fleet {self.name} has no {one.device!r}"
+                yield Fault(f"{key}.device", message, "write the id of a device above")
+            elif one.do == "throttle" and one.times and not devices[one.device].has_link:
+                message = f"nothing says how fast the link of {one.device} is"
+                yield Fault(f"{key}.times", message, "write uplink_mbps or downlink_mbps")
 
     @property
     def name(self) -> str:

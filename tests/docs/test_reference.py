@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 import attrs
 import pytest
 
-from coordinator import fleet, job, main
+from coordinator import fleet, job, main, timeline
 from coordinator.record.summary import summarise
 from device_agent import config as agent
 from runtime.emulation_spec import Emulation
@@ -27,6 +27,7 @@ TABLES: dict[str, type[Any]] = {
     "`[data]` of the fleet": fleet.Data,
     "`[[device]]`": fleet.Device,
     "An entry of `cuts`": fleet.CutFrom,
+    "`[[timeline]]`": timeline.Incident,
     "`[agent]`": agent.Identity,
     "`[data]` of an agent": agent.Data,
     "`[limits]`": agent.Ceilings,
