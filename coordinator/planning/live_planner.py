@@ -6,6 +6,7 @@ from attrs import evolve, field, frozen
 
 from coordinator.plan import Assignment, Knowledge, Plan, Prediction
 from coordinator.planning.hysteresis import Hysteresis
+from coordinator.planning.lending import guaranteed
 from coordinator.planning.options import (
     BoardProfile,
     CodecFloor,
@@ -26,8 +27,6 @@ _STEP_OVERHEAD_BYTES = 1000
 """Topics, headers, offers, grants and receipts around a step's letter; see docs/protocol.md."""
 _UNSEEN_BYTES_PER_S = 1e9
 """Stands for a link of which too few bytes were seen to tell its rate."""
-_UNPACED = "unpaced"
-_LEAST_WEIGHT = 1e-3
 
 
 @frozen
@@ -194,19 +193,11 @@ def _trips(size_bytes: float) -> float:
 
 
 def _weights(solution: Solution) -> dict[DeviceId, Rates]:
-    """Returns each device's weights in both directions: its rates, in parts of the mean."""
-    plans = solution.devices
-    if solution.planner == _UNPACED:
-        return {plan.device: Rates(1.0, 1.0) for plan in plans}
-    up = sum(plan.rates.up_bytes_per_s for plan in plans) / len(plans)
-    down = sum(plan.rates.down_bytes_per_s for plan in plans) / len(plans)
+    """Returns each device's weights in both directions, in parts of the mean."""
+    rates = guaranteed(solution)
+    up = sum(one.up_bytes_per_s for one in rates) / len(rates)
+    down = sum(one.down_bytes_per_s for one in rates) / len(rates)
     return {
-        plan.device: Rates(
-            _weight(plan.rates.up_bytes_per_s, up), _weight(plan.rates.down_bytes_per_s, down)
-        )
-        for plan in plans
+        plan.device: Rates(one.up_bytes_per_s / up, one.down_bytes_per_s / down)
+        for plan, one in zip(solution.devices, rates, strict=True)
     }
-
-
-def _weight(rate: float, mean: float) -> float:
-    return max(_LEAST_WEIGHT, rate / mean) if mean > 0 else 1.0

@@ -6,12 +6,14 @@ import numpy as np
 
 from coordinator.cutting.traced_model import FLOAT32_BYTES, TracedModel
 from coordinator.fleet import Fleet
-from coordinator.job import Job
+from coordinator.job import Job, Planner
 from coordinator.planning.hysteresis import Hysteresis
+from coordinator.planning.lending import Lending
 from coordinator.planning.live_planner import LivePlanner
 from coordinator.planning.options import ModelSize
 from coordinator.planning.planners import SOLVERS
 from coordinator.planning.problem import Problem
+from coordinator.planning.solution import Solver
 from coordinator.planning.unpaced import Unpaced
 from coordinator.profiling.cut_survey import CutSurvey
 from runtime.ids import DeviceId
@@ -37,7 +39,7 @@ def live_planner(
     )
     slots = len(Optimiser(job.optimiser).slots_for({"weight": np.zeros(1, np.float32)}))
     return LivePlanner(
-        solver=SOLVERS[job.planner.name],
+        solver=solver_of(job.planner),
         survey=survey,
         model=ModelSize(FLOAT32_BYTES * traced.parameters, buffer_bytes, slots),
         limits=_limits(job),
@@ -57,6 +59,12 @@ def _limits(job: Job) -> Problem:
         server_workers=job.server.workers,
         server_memory_bytes=None if memory_mb is None else memory_mb * _MB,
     )
+
+
+def solver_of(planner: Planner) -> Solver:
+    """Returns the solver that `[planner]` names, for its way to share the links."""
+    solver = SOLVERS[planner.name]
+    return Lending(solver) if planner.shares == "lent" else solver
 
 
 def paced(job: Job) -> CourierLimits:

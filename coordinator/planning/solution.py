@@ -9,8 +9,8 @@ from attrs import frozen
 from coordinator.planning.problem import Option, Problem, Rates, RoundTerms
 from runtime.ids import DeviceId
 
-Sharing = Literal["static", "turns"]
-"""How devices share the links: fixed rates side by side, or one device after the other."""
+Sharing = Literal["static", "lent", "turns"]
+"""How devices share the links: at fixed rates, at rates that lend, or one after the other."""
 
 _TIE = 1e-6
 
