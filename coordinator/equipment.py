@@ -1,6 +1,6 @@
 """Fills the emulation of a fleet's boards from their cards.
 
-A number that neither the fleet file nor the card has is asked for, never guessed.
+A speed that neither the fleet file nor the card has is asked for, never guessed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ from firmware_profiles.shelf import Shelf, load_shelf
 from runtime.config import refuse
 from runtime.errors import ConfigError, Problem
 
+AGENT_BYTES = 85e6
+"""An agent's process before it trains; with the smallest models it has 89 MB (docs/boards.md)."""
+_MB = 1e6
+
 
 def equip(fleet: Fleet, fleet_path: Path, boards: Path | None = None) -> Fleet:
-    """Returns the fleet with the speed and links of every named board.
+    """Returns the fleet with the speed, links and memory of every named board.
 
     `boards` is a folder of the user's own cards. Raises ConfigError with every problem.
     """
@@ -60,8 +64,14 @@ def _equip(device: Device, shelf: Shelf) -> tuple[Device, list[tuple[str, str, s
         for name, figure in wanted.items()
         if getattr(own, name) is None and figure is not None
     }
-    filled = attrs.evolve(own, **values)
+    filled = attrs.evolve(own, memory_mb=own.memory_mb or _program_mb(card), **values)
     return attrs.evolve(device, emulate=filled), list(_gaps(card, filled, wanted))
+
+
+def _program_mb(card: BoardCard) -> float | None:
+    """Returns what a segment program may take beside the agent, None where that is not known."""
+    usable = card.usable_memory_bytes()
+    return None if usable is None else max(1.0, (usable.value - AGENT_BYTES) / _MB)
 
 
 def _gaps(

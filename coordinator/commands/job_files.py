@@ -58,7 +58,7 @@ def cutless(args: argparse.Namespace, job: Job, fleet: Fleet) -> Iterator[Proble
                 str(fleet_path(args)),
                 f"device[{number}].cut",
                 f"{device.id} has no cut, and the planner of {args.job} is 'fixed'",
-                "add cut = '...' or cuts = [...], or write name = 'optimal' in [planner] of the job",
+                "add cut = '...' or cuts = [...], or write name = 'optimal' in [planner] there",
             )
 
 

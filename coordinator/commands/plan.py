@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from coordinator.commands import job_files
+from coordinator.equipment import AGENT_BYTES
 from coordinator.fleet import Fleet
 from coordinator.job import Job
 from coordinator.planning.comparison import Candidate, can_run, compare
@@ -21,7 +22,6 @@ from coordinator.planning.planners import SOLVERS
 from coordinator.planning.problem import Problem
 from coordinator.planning.solution import Infeasible, Solution
 from coordinator.record.text_table import text_table
-from firmware_profiles.shelf import load_shelf
 from runtime.config import examine, refuse
 from runtime.errors import ConfigError
 from runtime.exits import Exit
@@ -30,6 +30,8 @@ from runtime.ids import DeviceId
 if TYPE_CHECKING:
     from coordinator.cutting.traced_model import TracedModel
     from coordinator.planning.priors import Priors
+
+_MB = 1e6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +135,7 @@ def _priors(args: argparse.Namespace, job: Job, fleet: Fleet, traced: TracedMode
         server_gflops=_server_gflops(args, job, traced),
         uplink_bytes_per_s=None if up is None else bytes_per_s(up),
         downlink_bytes_per_s=None if down is None else bytes_per_s(down),
-        memory_bytes=_memory_bytes(fleet, args.boards),
+        memory_bytes=_memory_bytes(fleet),
     )
 
 
@@ -148,14 +150,10 @@ def _server_gflops(args: argparse.Namespace, job: Job, traced: TracedModel) -> f
     return measured_server_gflops(job, model, traced)
 
 
-def _memory_bytes(fleet: Fleet, boards: Path | None) -> dict[DeviceId, float]:
-    """Returns what the cards know of the boards' memory."""
-    named = [device for device in fleet.devices if device.board is not None]
-    if not named:
-        return {}
-    shelf = load_shelf(boards)
-    figures = {DeviceId(one.id): shelf.card(one.board or "").usable_memory_bytes() for one in named}
-    return {name: figure.value for name, figure in figures.items() if figure is not None}
+def _memory_bytes(fleet: Fleet) -> dict[DeviceId, float]:
+    """Returns what the fleet file and the cards know of the boards' memory."""
+    known = {DeviceId(one.id): one.emulate.memory_mb for one in fleet.devices}
+    return {name: mb * _MB + AGENT_BYTES for name, mb in known.items() if mb is not None}
 
 
 def _premises(job: Job, fleet: Fleet, assumed: Priors) -> Iterator[str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
+
+from attrs import evolve
 
 from coordinator.commands import job_files
 from coordinator.fleet import Fleet
-from coordinator.job import Job
+from coordinator.job import Job, PlannerName
 from coordinator.record.job_record import keep_job
+from coordinator.record.plan_log import read_plans
 from coordinator.record.run_record import RunRecord
 from runtime.config import load, refuse
 from runtime.exits import Exit
@@ -36,6 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train the model really; without it only time is computed",
     )
     parser.add_argument(
+        "--planner",
+        choices=get_args(PlannerName),
+        metavar="NAME",
+        help=f"who plans, in place of the job's planner: {', '.join(get_args(PlannerName))}",
+    )
+    parser.add_argument(
+        "--plans", type=Path, metavar="RUN", help="repeat the plans of the run in folder RUN"
+    )
+    parser.add_argument(
         "--server-gflops",
         type=_speed,
         default=argparse.SUPPRESS,
@@ -57,12 +69,16 @@ def run(args: argparse.Namespace) -> Exit:
     from coordinator.simulation.simulation import Setting, simulate
 
     job, fleet = job_files.read(args)
+    if args.planner:
+        job = evolve(job, planner=evolve(job.planner, name=args.planner))
     conditions = load(args.conditions, Conditions) if args.conditions else Conditions()
     _check(job, fleet, conditions, args)
+    plans = read_plans(args.plans, fleet) if args.plans else {}
     given = {"server_gflops": args.server_gflops} if "server_gflops" in args else {}
     record = RunRecord.create(args.runs, job.name)
     keep_job(record, job)
-    simulated = simulate(job, fleet, record, Setting(conditions, learn=args.learn, **given))
+    setting = Setting(conditions, learn=args.learn, **given)
+    simulated = simulate(job, fleet, record, setting, replayed=plans)
     _conclude(record, job, simulated)
     if simulated.halt.code is not Exit.OK:
         sys.stderr.write(f"{simulated.halt.reason}\n")

@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 
 from coordinator.cutting.segments import Segment
 from coordinator.cutting.traced_model import FLOAT32_BYTES, TracedModel
+from coordinator.equipment import AGENT_BYTES
 from coordinator.fleet import Device, Fleet
 from coordinator.job import CodecName, Job
 from coordinator.planning.options import (
@@ -30,8 +31,6 @@ from runtime.emulation_spec import TRAINING_FACTOR
 from runtime.ids import DeviceId
 from runtime.optimisers import Optimiser
 
-AGENT_BYTES = 85e6
-"""An agent's process before it trains; with the smallest models it has 89 MB (docs/boards.md)."""
 _SMALL_CLASSES = 2**8
 _BYTES_PER_MEGABIT = 1e6 / 8
 _MB = 1e6

@@ -12,10 +12,12 @@ from coordinator.plan import Assignment
 from coordinator.simulation.costs import Costs
 from coordinator.simulation.ledger import Ledger
 from coordinator.tasks import OpenRound, Prepare, PreparedProbe, PrepareProbe, ServeStep
+from device_agent.config import Ceilings
 from device_agent.stopwatch import FORWARD_SHARE, Part
 from device_agent.tasks import Backward, Begin, Forward, Trained
 from runtime.clock import Clock
 from runtime.emulation_spec import Emulation
+from runtime.errors import ProgramError
 from runtime.executor import Executor
 from runtime.ids import DeviceId
 from runtime.letters import DeviceReport, RoundOrder, StepTimes
@@ -97,11 +99,19 @@ class ModelledBoard:
 
     def run(self, task: Any) -> Any:
         if isinstance(task, Begin):
+            self._refuse_misfit(task.order)
             self._order, self._steps = task.order, {}
         result = self._inner.run(task)
         if isinstance(result, Trained):
             return attrs.evolve(result, report=self._report())
         return result
+
+    def _refuse_misfit(self, order: RoundOrder) -> None:
+        """Refuses, as a real board does, what its memory cannot hold. Raises ProgramError."""
+        limit = self._emulation.within(Ceilings().announced).memory_bytes
+        needed = self._costs.traced.cut(order.cut).training_memory_bytes(order.batch)
+        if needed > limit:
+            raise ProgramError(f"the program needs {needed} bytes, this board has {limit}")
 
     def _spend(self, step: int, part: Part, share: float) -> float:
         order = self._order

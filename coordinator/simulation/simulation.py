@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -13,11 +14,14 @@ from coordinator.cutting.traced_model import TracedModel
 from coordinator.fleet import Fleet
 from coordinator.job import Job
 from coordinator.learning.training import CoordinatorExecutor
-from coordinator.plan import Planner
+from coordinator.plan import Plan, Planner
 from coordinator.planning.fixed_planner import FixedPlanner
+from coordinator.planning.live_planner import LivePlanner
+from coordinator.planning.live_setup import live_planner
 from coordinator.profiling.survey import Survey
 from coordinator.record.run_record import RunRecord
 from coordinator.rehearsal.partition import deal
+from coordinator.simulation.budgets import told_of, with_budgets
 from coordinator.simulation.casts import Learners, Modelled, StandIns
 from coordinator.simulation.conditions import Conditions
 from coordinator.simulation.costs import DEFAULT_SERVER_GFLOPS, Costs, measured_server_gflops
@@ -29,6 +33,7 @@ from runtime.dataset import open_source
 from runtime.effects import Halt
 from runtime.host import Records
 from runtime.ids import DeviceId
+from runtime.tensors import narrow_labels
 from runtime.virtual import VirtualClock
 
 
@@ -81,31 +86,36 @@ def simulate(
     setting: Setting | None = None,
     *,
     planner: Planner | None = None,
-    survey: Survey | None = None,
+    replayed: Mapping[int, Plan] | None = None,
 ) -> Simulated:
-    """Runs a job to its end in virtual time; `planner` None takes the cuts of the fleet file.
+    """Runs a job to its end in virtual time, planned by the job's planner unless one is given.
 
-    Planners that go by measurements need a `survey`, as in a real run.
+    Planners other than the fixed one measure the modelled boards first, by probes over the
+    simulated links. `replayed` are plans of another run, by round, to be followed once more.
 
-    Equal arguments give equal rounds, but for a server that is measured. Raises EdgeSplitError
-    for what keeps it from starting, and for a job that never ends under these conditions.
+    Equal arguments give equal rounds, but for what is measured on this machine. Raises
+    EdgeSplitError for what keeps it from starting, and for a job that never ends under these
+    conditions.
     """
     setting = setting or Setting()
     began_s = time.perf_counter()
+    conditions = with_budgets(setting.conditions, job)
+    job = told_of(conditions.shared, job)
     clock, ledger = VirtualClock(), Ledger()
-    cast, costs = (
-        _learners(job, fleet, record, setting) if setting.learn else _stand_ins(job, setting)
-    )
+    company = _learners(job, fleet, record, setting) if setting.learn else _stand_ins(job, setting)
+    costs = company.costs
+    planner = planner or _planner(job, fleet, company)
     world = SimulatedWorld(
         job,
         fleet,
-        planner or fixed_planner(job, fleet),
-        Modelled(cast, costs, clock, ledger, setting.conditions),
+        planner,
+        Modelled(company.cast, costs, clock, ledger, conditions),
         clock=clock,
         records=SimulatedRecords(record, ledger, clock),
         run=record.run,
-        conditions=setting.conditions,
-        survey=survey,
+        conditions=conditions,
+        survey=_survey(planner, record.run, job),
+        replayed=replayed,
     )
     halt = world.run()
     record.close()
@@ -119,19 +129,55 @@ def fixed_planner(job: Job, fleet: Fleet) -> FixedPlanner:
     return FixedPlanner(batches, job.codec.up, job.codec.down, fleet.cut_at)
 
 
-def _stand_ins(job: Job, setting: Setting) -> tuple[Cast, Costs]:
+@frozen
+class _Company:
+    """Who plays, how long that takes, and what the labels of one sample weigh."""
+
+    cast: Cast
+    costs: Costs
+    labels_bytes: int
+
+
+def _planner(job: Job, fleet: Fleet, company: _Company) -> Planner:
+    if job.planner.name == "fixed":
+        return fixed_planner(job, fleet)
+    traced = company.costs.traced
+    return live_planner(
+        job,
+        fleet,
+        traced,
+        buffer_bytes=_buffer_bytes(traced),
+        labels_bytes=company.labels_bytes,
+    )
+
+
+def _survey(planner: Planner, run: str, job: Job) -> Survey | None:
+    """Returns what measures the boards for a planner that goes by measurements."""
+    return Survey(planner.survey, run, job.recipe) if isinstance(planner, LivePlanner) else None
+
+
+def _buffer_bytes(traced: TracedModel) -> int:
+    split = traced.split(traced.cuts[-1].name)
+    buffers = (*split.device.buffers(), *split.server.buffers())
+    return sum(one.numel() * one.element_size() for one in buffers)
+
+
+def _stand_ins(job: Job, setting: Setting) -> _Company:
     traced = trace_job(job)
-    return StandIns(job, Payloads(job, traced)), _costs(job, setting, traced)
+    payloads = Payloads(job, traced)
+    labels = payloads.smashed(traced.cuts[0].name, job.codec.up, 1)["labels"]
+    return _Company(StandIns(job, payloads), _costs(job, setting, traced), len(labels.data))
 
 
-def _learners(job: Job, fleet: Fleet, record: RunRecord, setting: Setting) -> tuple[Cast, Costs]:
+def _learners(job: Job, fleet: Fleet, record: RunRecord, setting: Setting) -> _Company:
     evaluation = open_source(job.evaluation.source, job.base)
     fitted = evaluation.fit(job.input.shape, job.input.dtype, job.input.classes)
     trainer = CoordinatorExecutor(job, fitted, record.run, record.checkpoint_path)
     sources = deal(fleet, record.folder / "data")
     shards = {name: open_source(source, fleet.base) for name, source in sources.items()}
     cast = Learners(trainer, shards, record.folder / "programs")
-    return cast, _costs(job, setting, trainer.traced)
+    labels_bytes = narrow_labels(fitted.labels)[:1].nbytes
+    return _Company(cast, _costs(job, setting, trainer.traced), labels_bytes)
 
 
 def _costs(job: Job, setting: Setting, traced: TracedModel) -> Costs:

@@ -11,11 +11,13 @@ from attrs import frozen
 from coordinator.fleet import Device, Fleet
 from coordinator.job import Job
 from coordinator.machine import react as coordinator_react
-from coordinator.plan import Planner
+from coordinator.plan import Plan, Planner
 from coordinator.profiling.survey import Survey
+from coordinator.simulation.budgets import pacing
 from coordinator.simulation.conditions import Conditions
 from coordinator.simulation.thrift import Shelf, ThriftyCourier, thrifty
 from coordinator.state import CoordinatorState
+from device_agent.config import Ceilings
 from device_agent.machine import AgentState
 from device_agent.machine import react as agent_react
 from runtime.codecs import CODECS
@@ -59,7 +61,8 @@ class Nowhere:
 class SimulatedWorld:
     """A fleet, its coordinator and the broker between them, ready to be run once.
 
-    A `survey` measures the modelled boards for planners that go by what is measured.
+    A `survey` measures the modelled boards for planners that go by what is measured; plans that
+    are `replayed`, by round, are followed in place of the planner's.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class SimulatedWorld:
         run: str,
         conditions: Conditions | None = None,
         survey: Survey | None = None,
+        replayed: Mapping[int, Plan] | None = None,
     ) -> None:
         self.clock = clock
         self.broker = MemoryBroker(clock, _NO_WEATHER)
@@ -84,6 +88,7 @@ class SimulatedWorld:
         self._shelf = Shelf()
         self._halt: Halt | None = None
         self._survey = survey
+        self._replayed = replayed or {}
         self._start_coordinator(fleet, planner, cast, records, run)
         for device in sorted(fleet.devices, key=lambda one: one.id):
             self._start_board(device, cast)
@@ -110,12 +115,10 @@ class SimulatedWorld:
             recipe=self._job.recipe,
             planner=planner,
             codecs=frozenset({self._job.codec.up, self._job.codec.down}),
+            replayed=self._replayed,
             survey=self._survey,
         )
-        up, down = shared.rates if shared.paced else (None, None)
-        # What boards send is what the coordinator receives, and the other way round.
-        limits = CourierLimits(uplink_bytes_per_s=down, downlink_bytes_per_s=up)
-        courier = ThriftyCourier(limits, self._shelf)
+        courier = ThriftyCourier(pacing(shared, self._job), self._shelf)
         party = Party(coordinator_react, state, self._topics, COORDINATOR, courier)
         will = encode_json(CoordinatorPresence(1, "lost", run))
         self._launch(party, COORDINATOR, cast.server(), shared.link(), records, will)
@@ -124,7 +127,13 @@ class SimulatedWorld:
         executor, samples = cast.board(device)
         name = DeviceId(device.id)
         birth = DevicePresence(
-            name, 1, "online", samples=samples, codecs=tuple(CODECS), optimisers=OPTIMISERS
+            name,
+            1,
+            "online",
+            samples=samples,
+            codecs=tuple(CODECS),
+            optimisers=OPTIMISERS,
+            limits=device.emulate.within(Ceilings().announced),
         )
         react = thrifty(agent_react, self._shelf)
         courier = ThriftyCourier(CourierLimits(), self._shelf)
