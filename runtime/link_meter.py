@@ -10,7 +10,8 @@ from attrs import define, field, frozen
 
 from runtime.frames import Chunk, Frame, Offer
 
-_LETTERS_WATCHED = 16
+_LETTERS_WATCHED = 8
+"""Twice as many as a peer may have on their way."""
 _LEAST_S = 0.002
 """Chunks that come closer together left a queue, and tell nothing of the link."""
 
@@ -45,13 +46,15 @@ class LinkMeter:
     def saw(self, frame: Frame, now: float) -> None:
         """Takes a frame that arrived."""
         match frame:
-            case Offer(id=number, body=None) if number not in self._letters:
+            case Chunk():
+                letter = self._letters.get(frame.id)
+                if letter:
+                    self._latest = letter
+                    _add(letter, len(frame.data), now)
+            case Offer(body=None) if frame.id not in self._letters:
                 while len(self._letters) >= _LETTERS_WATCHED:
                     del self._letters[next(iter(self._letters))]
-                self._letters[number] = _Letter(now)
-            case Chunk(id=number, data=data) if number in self._letters:
-                self._latest = self._letters[number]
-                _add(self._latest, len(data), now)
+                self._letters[frame.id] = _Letter(now)
 
     def read(self) -> Reading:
         """Returns what the letter tells whose chunk came last, once."""

@@ -7,10 +7,11 @@ counting of what was dropped. No socket, clock or thread is known here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from runtime.effects import Effect, Halt, Publish, Record, Submit, Wake
 from runtime.errors import WireError
@@ -44,12 +45,6 @@ class Traffic:
     sent_bytes: int = 0
     received_bytes: int = 0
     link: Reading = field(factory=Reading)
-
-    def sent(self, size_bytes: int) -> Traffic:
-        return Traffic(self.sent_bytes + size_bytes, self.received_bytes)
-
-    def received(self, size_bytes: int) -> Traffic:
-        return Traffic(self.sent_bytes, self.received_bytes + size_bytes)
 
 
 @frozen
@@ -148,6 +143,18 @@ Machine = Callable[[S, MachineEvent, float], tuple[S, list[MachineEffect]]]
 """`(state, event, now) -> (state, effects)`: values in, values out."""
 
 
+@define
+class _Account:
+    """What is counted of a peer, frame by frame."""
+
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    meter: LinkMeter = field(factory=LinkMeter)
+
+    def read(self) -> Traffic:
+        return Traffic(self.sent_bytes, self.received_bytes, self.meter.read())
+
+
 class Party(Generic[S]):
     """One side of the protocol. `handle` is the only way in, its effects the only way out."""
 
@@ -162,10 +169,13 @@ class Party(Generic[S]):
         self._out_way: Direction = "down" if me == COORDINATOR else "up"
         self._in_way: Direction = "up" if me == COORDINATOR else "down"
         self._presence: Presence | None = None
-        self._traffic: dict[DeviceId, Traffic] = {}
-        self._meters: dict[DeviceId, LinkMeter] = {}
+        self._rows = {row.payload: row for row in FRAMES[self._out_way].values()}
+        self._accounts: dict[DeviceId, _Account] = {}
+        """Of all peers with a session."""
         self._dropped: dict[tuple[str, str], int] = {}
         self._wakes: list[float] = []
+        self._woken_at_s = math.inf
+        """When the host wakes us next, as far as we asked for it."""
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
@@ -191,6 +201,10 @@ class Party(Generic[S]):
     def handle(self, event: HostEvent, now: float) -> list[Effect]:
         """Takes an event of the world and returns what the world shall do, in order."""
         match event:
+            case Arrived():
+                effects = self._arrived(event, now)
+            case Flushed(size_bytes):
+                effects = self._carry(self._courier.flushed(size_bytes, now), now)
             case Up():
                 effects = self._announce()
                 effects += self._carry(self._courier.connected(now), now)
@@ -200,10 +214,6 @@ class Party(Generic[S]):
             case Down(reason):
                 self._courier.disconnected()
                 effects = self._react(LinkDown(reason), now)
-            case Flushed(size_bytes):
-                effects = self._carry(self._courier.flushed(size_bytes, now), now)
-            case Arrived():
-                effects = self._arrived(event, now)
             case Tick():
                 effects = self._tick(now)
             case Started() | Finished() | Failed() | StopAsked():
@@ -219,7 +229,7 @@ class Party(Generic[S]):
                     sent = self._courier.send(peer, KINDS[type(letter)], encode(letter), now)
                     effects += self._carry(sent, now)
                 case OpenSession(peer, session):
-                    self._meters.pop(peer, None)
+                    self._accounts.setdefault(peer, _Account()).meter = LinkMeter()
                     self._courier.open(peer, session)
                 case Weigh(peer, weight, weight_down):
                     self._courier.weigh(peer, weight, weight_down)
@@ -257,11 +267,8 @@ class Party(Generic[S]):
         except WireError:
             return self._drop(peer, f"letter does not decode: {kind}")
         noted = self._drop(peer, f"unknown keys in {kind}") if decoded.unknown_keys else []
-        counted = self._traffic.get(peer, Traffic())
-        meter = self._meters.get(peer)
-        link = meter.read() if meter else Reading()
-        traffic = Traffic(counted.sent_bytes, counted.received_bytes, link)
-        return noted + self._react(Received(peer, decoded.value, traffic), now)
+        received = Received(peer, decoded.value, self._accounts[peer].read())
+        return noted + self._react(received, now)
 
     def _arrived(self, event: Arrived, now: float) -> list[Effect]:
         place = self._fleet.parse(event.topic)
@@ -283,10 +290,10 @@ class Party(Generic[S]):
         except WireError:
             return self._drop(peer, f"{row.leaf} does not decode")
         frame: Any = decoded.value
-        size_bytes = len(event.topic) + len(event.payload) + _MQTT_BYTES
-        if self._courier.knows(peer):
-            self._traffic[peer] = self._traffic.get(peer, Traffic()).received(size_bytes)
-            self._meters.setdefault(peer, LinkMeter()).saw(frame, now)
+        account = self._accounts.get(peer)
+        if account:
+            account.received_bytes += len(event.topic) + len(event.payload) + _MQTT_BYTES
+            account.meter.saw(frame, now)
         return self._carry(self._courier.received(peer, frame, now), now)
 
     def _saw(self, row: Topic, device: DeviceId | None, payload: bytes, now: float) -> list[Effect]:
@@ -301,6 +308,7 @@ class Party(Generic[S]):
         return self._react(Seen(presence), now)
 
     def _tick(self, now: float) -> list[Effect]:
+        self._woken_at_s = math.inf
         effects = self._carry(self._courier.tick(now), now)
         if any(at <= now for at in self._wakes):
             self._wakes = [at for at in self._wakes if at > now]
@@ -308,9 +316,14 @@ class Party(Generic[S]):
         return effects
 
     def _next_wake(self, now: float) -> list[Effect]:
-        due = self._courier.deadline(now)
-        times = self._wakes if due is None else [due, *self._wakes]
-        return [Wake(min(times))] if times else []
+        """Asks to be woken, unless the host does it early enough by what it was asked for."""
+        due_s = self._courier.deadline(now)
+        for at_s in self._wakes:
+            due_s = at_s if due_s is None else min(due_s, at_s)
+        if due_s is None or due_s >= self._woken_at_s:
+            return []
+        self._woken_at_s = due_s
+        return [Wake(due_s)]
 
     def _announce(self) -> list[Effect]:
         if self._presence is None:
@@ -324,12 +337,12 @@ class Party(Generic[S]):
 
     def _publish_frame(self, peer: DeviceId, frame: Frame, now: float) -> Publish:
         device = peer if self._me == COORDINATOR else self._me
-        row = FRAMES[self._out_way][type(frame).__name__.lower()]
+        row = self._rows[type(frame)]
         publish = Publish(
             self._fleet.frame(row, device), encode(frame), row.qos, row.retain, row.expiry_s
         )
         size_bytes = len(publish.topic) + len(publish.payload) + _MQTT_BYTES
-        self._traffic[peer] = self._traffic.get(peer, Traffic()).sent(size_bytes)
+        self._accounts[peer].sent_bytes += size_bytes
         self._courier.transmitted(len(publish.payload), now)
         return publish
 

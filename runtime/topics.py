@@ -8,6 +8,7 @@ edgesplit/v1/<fleet>/devices/<device>/down/{offer,grant,chunk,receipt}    coordi
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 from attrs import frozen
@@ -20,6 +21,11 @@ PREFIX = "edgesplit/v1"
 INLINE_LIMIT_BYTES = 8 * 1024
 """A letter up to this size travels inside its offer."""
 CHUNK_LIMIT_BYTES = 256 * 1024
+
+_PLACES_REMEMBERED = 8192
+"""Topics whose meaning is kept at hand: five each of more than a thousand devices."""
+_LONGEST = 160
+"""Above the longest topic of ours, so that what is kept is bounded in bytes as well."""
 
 Direction = Literal["up", "down"]
 Payload = (
@@ -88,17 +94,25 @@ class Fleet:
         branch = f"{PREFIX}/{self.name}/devices/{device}"
         return (self.coordinator_state(), f"{branch}/state", f"{branch}/down/#")
 
-    def parse(self, topic: str) -> tuple[Topic, DeviceId | None] | None:
+    def parse(self, topic: str) -> Place | None:
         """Returns the row of `topic` and the device it names, or None for a foreign topic."""
-        prefix = f"{PREFIX}/{self.name}/"
-        if not topic.startswith(prefix):
-            return None
-        match topic.removeprefix(prefix).split("/"):
-            case ["coordinator", "state"]:
-                return COORDINATOR_STATE, None
-            case ["devices", device, "state"] if is_legal_id(device):
-                return DEVICE_STATE, DeviceId(device)
-            case ["devices", device, ("up" | "down") as way, leaf] if is_legal_id(device):
-                row = FRAMES[way].get(leaf)
-                return (row, DeviceId(device)) if row else None
+        return _place(self.name, topic) if len(topic) <= _LONGEST else None
+
+
+Place = tuple[Topic, DeviceId | None]
+
+
+@lru_cache(maxsize=_PLACES_REMEMBERED)
+def _place(fleet: str, topic: str) -> Place | None:
+    prefix = f"{PREFIX}/{fleet}/"
+    if not topic.startswith(prefix):
         return None
+    match topic.removeprefix(prefix).split("/"):
+        case ["coordinator", "state"]:
+            return COORDINATOR_STATE, None
+        case ["devices", device, "state"] if is_legal_id(device):
+            return DEVICE_STATE, DeviceId(device)
+        case ["devices", device, ("up" | "down") as way, leaf] if is_legal_id(device):
+            row = FRAMES[way].get(leaf)
+            return (row, DeviceId(device)) if row else None
+    return None

@@ -102,7 +102,7 @@ def test_forged_names_leave_a_bounded_trace() -> None:
                 recorded += sum(type(effect).__name__ == "Record" for effect in effects)
     assert recorded < 1_100
     assert len(party._dropped) < 1_100
-    assert len(party._traffic) == 0
+    assert len(party._accounts) == 0
     assert party.counts()["offer does not decode"] == 5_000
 
 
