@@ -11,6 +11,7 @@ import onnxruntime
 from device_agent.config import AgentConfig
 from device_agent.machine import AgentState, react
 from device_agent.program_cache import ProgramCache
+from device_agent.stopwatch import Slowdown
 from device_agent.training import DeviceExecutor
 from runtime.broker_url import BrokerUrl
 from runtime.clock import Clock, WallClock
@@ -51,7 +52,8 @@ def run_agent(config: AgentConfig, *, with_parent: bool = False) -> Exit:
 
     Raises EdgeSplitError for whatever keeps it from starting.
     """
-    birth, executor = _prepare(config)
+    slowdown = Slowdown()
+    birth, executor = _prepare(config, slowdown)
     clock = WallClock()
     ending = Ending(clock)
     device = DeviceId(config.agent.device)
@@ -67,14 +69,16 @@ def run_agent(config: AgentConfig, *, with_parent: bool = False) -> Exit:
     )
     obey_signals(host.ask_to_stop)
     if with_parent:
-        end_with_parent(host.ask_to_stop)
+        end_with_parent(host.ask_to_stop, slowdown.hear)
     host.start(encode_json(DevicePresence(device, birth.incarnation, "lost")))
     clock.run()
     _log.info("ended: %s", ending.halt.reason)
     return ending.halt.code
 
 
-def _prepare(config: AgentConfig) -> tuple[DevicePresence, DeviceExecutor]:
+def _prepare(
+    config: AgentConfig, slowdown: Slowdown
+) -> tuple[DevicePresence, DeviceExecutor]:
     device = DeviceId(config.agent.device)
     limits = config.emulate.within(config.limits.announced)
     dataset = open_source(config.data.source, config.base)
@@ -85,6 +89,7 @@ def _prepare(config: AgentConfig) -> tuple[DevicePresence, DeviceExecutor]:
         augmentations=config.data.augment,
         threads=config.agent.threads,
         emulation=config.emulate,
+        slowdown=slowdown,
     )
     birth = DevicePresence(
         device,

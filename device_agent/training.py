@@ -12,7 +12,7 @@ from device_agent.augmentation import augment
 from device_agent.memory import peak_rss_bytes, pss_bytes
 from device_agent.program_cache import ProgramCache
 from device_agent.segment import Segment
-from device_agent.stopwatch import FORWARD_SHARE, Stopwatch
+from device_agent.stopwatch import FORWARD_SHARE, Slowdown, Stopwatch
 from device_agent.tasks import Backward, Begin, FindProgram, Finish, Forward, StoreProgram, Trained
 from runtime.codecs import decode
 from runtime.dataset import Augmentation, Dataset, InputType
@@ -44,6 +44,7 @@ class DeviceExecutor:
         augmentations: tuple[Augmentation, ...] = (),
         threads: int = 1,
         emulation: Emulation | None = None,
+        slowdown: Slowdown | None = None,
     ) -> None:
         self._device = device
         self._dataset = dataset
@@ -51,6 +52,7 @@ class DeviceExecutor:
         self._augmentations = augmentations
         self._threads = threads
         self._emulation = emulation or Emulation()
+        self._slowdown = slowdown or Slowdown()
         self._segments: dict[str, Segment] = {}
         self._attempt: _Attempt | None = None
 
@@ -87,7 +89,7 @@ class DeviceExecutor:
         dtype: InputType = "int64" if spec.dtype == "int64" else "float32"
         dataset = self._dataset.fit(spec.shape[1:], dtype, _ANY_CLASS)
         flops = float(segment.manifest.flops_per_sample * order.batch)
-        stopwatch = Stopwatch(self._emulation.step_time_s(flops))
+        stopwatch = Stopwatch(self._emulation.step_time_s(flops), self._slowdown)
         return _Attempt(self._device, order, segment, dataset, self._augmentations, stopwatch)
 
     def _segment(self, digest: str) -> Segment:
