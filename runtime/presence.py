@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen, validators
 
 from runtime.ids import DeviceId
 
@@ -17,15 +17,18 @@ PROTOCOL_MINOR = 1
 version."""
 
 Status = Literal["online", "lost", "left", "finished"]
+# JSON has integers of any size. Ours travel on in msgpack, which has none beyond 64 bits, and
+# planners reckon with them.
+_count = validators.and_(validators.ge(0), validators.lt(2**53))
 
 
 @frozen
 class Limits:
     """What a device accepts from the network."""
 
-    transfer_bytes: int
-    program_bytes: int
-    memory_bytes: int
+    transfer_bytes: int = field(validator=_count)
+    program_bytes: int = field(validator=_count)
+    memory_bytes: int = field(validator=_count)
 
 
 @frozen
@@ -33,12 +36,12 @@ class DevicePresence:
     """A device's birth (`online`), will (`lost`) or farewell (`left`)."""
 
     device: DeviceId
-    incarnation: int
+    incarnation: int = field(validator=_count)
     status: Status
-    protocol: int = PROTOCOL_MINOR
-    samples: int = 0
+    protocol: int = field(default=PROTOCOL_MINOR, validator=_count)
+    samples: int = field(default=0, validator=_count)
     onnxruntime: str = ""
-    opset: int = 0
+    opset: int = field(default=0, validator=_count)
     codecs: tuple[str, ...] = ()
     optimisers: tuple[str, ...] = ()
     limits: Limits | None = None
@@ -50,10 +53,10 @@ class DevicePresence:
 class CoordinatorPresence:
     """The coordinator's birth, will or farewell."""
 
-    incarnation: int
+    incarnation: int = field(validator=_count)
     status: Status
     run: str = ""
-    protocol: int = PROTOCOL_MINOR
+    protocol: int = field(default=PROTOCOL_MINOR, validator=_count)
     role: Literal["coordinator"] = "coordinator"
 
 

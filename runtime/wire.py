@@ -20,6 +20,8 @@ from runtime.errors import WireError
 from runtime.tensors import PackedTensor, from_wire, to_wire
 
 T = TypeVar("T")
+_MOST_VALUES = 2**18
+"""In one message. The layer state of a model with 10,000 tensors has some 100,000."""
 
 
 @frozen
@@ -37,8 +39,12 @@ def encode(value: Any) -> bytes:
 
 
 def decode(cls: type[T], data: bytes) -> Decoded[T]:
-    """Returns the instance of `cls` that `encode` wrote, or raises WireError."""
-    return _structure(cls, data, lambda: msgpack.unpackb(data, raw=False, strict_map_key=True))
+    """Returns the instance of `cls` that `encode` wrote, or raises WireError.
+
+    Takes little more memory than `data` has bytes: a map of one byte costs Python 64, so the
+    number of values is bounded, whatever they nest in.
+    """
+    return _structure(cls, data, lambda: _unpack(data))
 
 
 def encode_json(value: Any) -> bytes:
@@ -54,6 +60,28 @@ def decode_json(cls: type[T], data: bytes) -> Decoded[T]:
 def from_builtin(cls: type[T], raw: Any) -> T:
     """Returns an instance of `cls` from the maps and lists that a record holds, or WireError."""
     return _structure(cls, b"", lambda: raw).value
+
+
+def _unpack(data: bytes) -> Any:
+    seen = 0
+
+    def count(values: Any) -> Any:
+        nonlocal seen
+        seen += 1 + len(values)
+        if seen > _MOST_VALUES:
+            raise WireError(f"more than {_MOST_VALUES} values in one message")
+        return values
+
+    return msgpack.unpackb(
+        data,
+        raw=False,
+        strict_map_key=True,
+        list_hook=count,
+        object_hook=count,
+        max_array_len=_MOST_VALUES,
+        max_map_len=_MOST_VALUES,
+        max_ext_len=0,
+    )
 
 
 def _structure(cls: type[T], data: bytes, parse: Callable[[], Any]) -> Decoded[T]:

@@ -24,6 +24,7 @@ from tests.wire.messages import MESSAGES
 
 whole = st.integers(-(2**63), 2**64 - 1)
 natural = st.integers(0, 2**64 - 1)
+count = st.integers(0, 2**53 - 1)
 status = st.sampled_from(["online", "lost", "left", "finished"])
 sessions = st.builds(Session, whole, whole)
 attempts = st.builds(AttemptKey, natural, natural)
@@ -46,10 +47,10 @@ letters = st.one_of(
 texts = st.lists(st.text(), max_size=3).map(tuple)
 presences = st.one_of(
     st.builds(
-        DevicePresence, st.text(), whole, status, whole, whole, st.text(), whole, texts, texts,
-        st.none() | st.builds(Limits, whole, whole, whole),
+        DevicePresence, st.text(), count, status, count, count, st.text(), count, texts, texts,
+        st.none() | st.builds(Limits, count, count, count),
     ),
-    st.builds(CoordinatorPresence, whole, status, st.text(), whole),
+    st.builds(CoordinatorPresence, count, status, st.text(), count),
 )  # fmt: skip
 
 BINARY = sorted(name for name in MESSAGES if not name.startswith("presence"))
