@@ -7,13 +7,36 @@ and both incarnations.
 
 from __future__ import annotations
 
-from attrs import field, frozen, validators
+from attrs import field, fields, frozen, validators
 
+from runtime.program import WHOLE_MODEL
 from runtime.recipe import Recipe
 from runtime.tensors import PackedTensor
 
 Tensors = dict[str, PackedTensor]
+SMASHED, LABELS, GRADIENT = "smashed", "labels", "gradient"
+"""Names of tensors in steps and gradients; the parts of a codec add suffixes to them."""
 _natural = validators.ge(0)
+_LONGEST_REASON = 500
+_LARGEST_FIGURE = 1e18
+
+
+def _shortened(reason: str) -> str:
+    """Keeps the beginning of a reason: it goes on record, and a peer may write a book."""
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}..."
+
+
+def _refuse_absurd(report: StepTimes | DeviceReport) -> None:
+    """Raises ValueError for figures that nobody measured: NaN, infinite, negative or huge.
+
+    Planners reckon with them; a loss alone may be negative.
+    """
+    for one in fields(type(report)):
+        value = getattr(report, one.name)
+        if isinstance(value, int | float):
+            least = -_LARGEST_FIGURE if one.name == "mean_loss" else 0
+            if not least <= value <= _LARGEST_FIGURE:
+                raise ValueError(f"{one.name} is {value}")
 
 
 @frozen(order=True)
@@ -44,6 +67,11 @@ class RoundOrder:
     codec_down: str
     recipe: Recipe
     tensors: Tensors
+
+    @property
+    def is_whole_model(self) -> bool:
+        """Tells whether the device trains everything: no step is sent, no gradient awaited."""
+        return self.cut == WHOLE_MODEL
 
 
 @frozen
@@ -76,6 +104,9 @@ class StepTimes:
     p90_s: float = 0.0
     max_s: float = 0.0
 
+    def __attrs_post_init__(self) -> None:
+        _refuse_absurd(self)
+
 
 @frozen
 class DeviceReport:
@@ -91,6 +122,11 @@ class DeviceReport:
     """Medians of the compute of a local step before and after the server's part of it."""
     downlink_bytes_per_s: float = 0.0
     """How fast the coordinator's bytes arrived, as far as they were enough to tell."""
+    mean_loss: float = 0.0
+    """Over all steps of a device that trained the whole model; others never see a loss."""
+
+    def __attrs_post_init__(self) -> None:
+        _refuse_absurd(self)
 
 
 @frozen
@@ -145,11 +181,11 @@ class ProgramDelivery:
 
 @frozen
 class Refusal:
-    """Device to coordinator: this attempt cannot be run here, and why."""
+    """Device to coordinator: this attempt cannot be run here, and why (in short)."""
 
     run: str
     attempt: AttemptKey
-    reason: str
+    reason: str = field(converter=_shortened)
 
 
 Letter = (

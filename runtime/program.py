@@ -20,6 +20,8 @@ from runtime.errors import ProgramError, WireError
 FORMAT_VERSION = 1
 OPSET = 20
 IR_VERSION = 9
+WHOLE_MODEL = "whole-model"
+"""The cut behind the last layer: the device trains the whole model, loss included."""
 DTYPES = ("float32", "float16", "float64", "int64", "int32", "uint8", "bool")
 
 Codec = Literal["fp32", "fp16", "int8"]
@@ -100,6 +102,9 @@ class Manifest:
     travel in its place. `flops_per_sample` counts the forward pass, a multiply-add as two.
     `memory_bytes` is parameters + buffers + gradients + what the backward pass is handed + the
     larger of the two graphs' peaks of live temporaries.
+
+    A program of the whole model has the labels as its second input, and its mean loss, without
+    dimensions, stands where others have the tensor at the cut.
     """
 
     cut: str
@@ -125,6 +130,11 @@ class Manifest:
     version: int = field(default=FORMAT_VERSION, validator=_exactly(FORMAT_VERSION))
     opset: int = field(default=OPSET, validator=_exactly(OPSET))
     ir_version: int = field(default=IR_VERSION, validator=_exactly(IR_VERSION))
+
+    @property
+    def is_whole_model(self) -> bool:
+        """Tells whether the program trains without a server."""
+        return self.cut == WHOLE_MODEL
 
 
 @frozen
