@@ -55,8 +55,15 @@ class Duty:
         """Tells whether the trained state is with us, so that the device is not needed."""
         return self.phase in ("collecting", "returned")
 
+    def has_trained(self, local_steps: int) -> bool:
+        """Tells whether the device may come home; one that trains everything tells of no step."""
+        return self.assignment.is_whole_model or self.step == local_steps
+
     @property
     def mean_loss(self) -> float:
+        """The mean over all micro-batches, NaN where nothing is known of it."""
+        if self.report.mean_loss is not None and self.assignment.is_whole_model:
+            return self.report.mean_loss
         return sum(self.losses) / len(self.losses) if self.losses else float("nan")
 
     @property

@@ -283,10 +283,12 @@ def _received(
             or (letter.run, letter.attempt) != (state.run, duty.attempt)
         ):
             return state, [_stale(peer, letter)]
+        case Step() if duty and duty.assignment.is_whole_model:
+            return state, [_stale(peer, letter)]
         case Step() if duty and (letter.step, letter.micro_batch) == (duty.step, duty.micro_batch):
             serve = ServeStep(peer, duty.attempt, letter.step, letter.micro_batch, letter.tensors)
             return state.with_duty(duty.stepped(now)), [Submit(serve)]
-        case RoundResult() if duty and duty.step == state.recipe.local_steps:
+        case RoundResult() if duty and duty.has_trained(state.recipe.local_steps):
             if letter.samples != duty.assignment.batch * state.recipe.local_steps:
                 return _fail(state, peer, f"{peer} says that it trained {letter.samples} samples")
             collected = attrs.evolve(

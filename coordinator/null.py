@@ -23,6 +23,7 @@ from coordinator.tasks import (
 from runtime.chain import link, unwrap, wrap
 from runtime.errors import ProgramError
 from runtime.ids import DeviceId
+from runtime.program import WHOLE_MODEL
 
 _FIRST = b"\0" * 32
 
@@ -54,7 +55,7 @@ class NullExecutor:
                 return None
             case Prepare(assignment):
                 chain = self._disk[max(self._disk)].chain
-                self._replicas[assignment.device] = chain
+                self._replicas[assignment.device] = b"" if assignment.is_whole_model else chain
                 program = _program(assignment.cut)
                 return Prepared(hashlib.sha256(program).hexdigest(), wrap(chain))
             case PrepareProbe(assignment, attempt):
@@ -81,7 +82,7 @@ class NullExecutor:
         return Closed(accuracy=0.0, loss=0.0, weights_sha256=chain.hex())
 
 
-CUTS = ("shallow", "middle", "deep")
+CUTS = ("shallow", "middle", "deep", WHOLE_MODEL)
 
 
 def _program(cut: str) -> bytes:

@@ -13,7 +13,7 @@ from coordinator.planning.solution import Infeasible, LeftOut
 from coordinator.profiling.device_profile import DeviceProfile
 from coordinator.profiling.server_profile import ServerProfile
 from runtime.ids import DeviceId
-from runtime.program import Codec
+from runtime.program import WHOLE_MODEL, Codec
 
 
 @frozen
@@ -34,6 +34,16 @@ class Assignment:
     weight_down: float | None = None
     caps: Rates | None = None
     predicted: RoundTerms | None = None
+
+    @classmethod
+    def of_whole_model(cls, device: DeviceId, batch: int) -> Assignment:
+        """Returns the part of a device that trains everything; its loss travels as it is."""
+        return cls(device, WHOLE_MODEL, "fp32", "fp32", batch)
+
+    @property
+    def is_whole_model(self) -> bool:
+        """Tells whether the device trains everything by itself: the server has no part in it."""
+        return self.cut == WHOLE_MODEL
 
 
 @frozen

@@ -46,7 +46,7 @@ def _device_entry(duty: Duty, began_s: float) -> dict[str, Any]:
         # Bytes since this coordinator process began, as it counted them.
         "up_bytes": duty.traffic.received_bytes,
         "down_bytes": duty.traffic.sent_bytes,
-        **attrs.asdict(duty.report),
+        **attrs.asdict(duty.report, filter=lambda one, _: one.name != "mean_loss"),
         "uplink_bytes_per_s": duty.uplink.bytes_per_s,
         "server_s": duty.server_step_s,
     }

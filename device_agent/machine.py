@@ -212,9 +212,9 @@ def _finished(state: AgentState, task: object, result: object) -> Outcome:
             return _advance(state, work, "beginning", Begin(work.order))
         case Begin():
             return _forward(state, work)
-        case Forward() if work.probe:
-            unsent = Backward(work.attempt, work.step, work.micro_batch, None)
-            return _advance(state, work, "backward", unsent)
+        case Forward() if work.probe or work.order.is_whole_model:
+            alone = Backward(work.attempt, work.step, work.micro_batch, None)
+            return _advance(state, work, "backward", alone)
         case Forward() if isinstance(result, dict):
             step = Step(work.order.run, work.attempt, work.step, work.micro_batch, result)
             waiting = attrs.evolve(state, work=attrs.evolve(work, phase="waiting"))

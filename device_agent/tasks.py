@@ -36,7 +36,10 @@ class Begin:
 
 @frozen
 class Forward:
-    """Run the segment forward on the next batch. Result: Tensors to send (smashed, labels)."""
+    """Run the segment forward on the next batch. Result: Tensors to send (smashed, labels).
+
+    There are none where the segment is the whole model.
+    """
 
     attempt: AttemptKey
     step: int
@@ -48,7 +51,7 @@ class Forward:
 class Backward:
     """Run the segment backward and, after the last micro-batch, the optimiser. Result: None.
 
-    Without tensors the gradient is zeros: that of a probe.
+    Without tensors the gradient is zeros, that of a probe; or, of the whole model, the loss's own.
     """
 
     attempt: AttemptKey

@@ -19,7 +19,7 @@ from runtime.dataset import Augmentation, Dataset, InputType
 from runtime.emulation_spec import Emulation
 from runtime.errors import ProgramError
 from runtime.ids import DeviceId
-from runtime.letters import DeviceReport, RoundOrder, Tensors
+from runtime.letters import GRADIENT, LABELS, SMASHED, DeviceReport, RoundOrder, Tensors
 from runtime.optimisers import Optimiser
 from runtime.order import samples
 from runtime.program import Manifest
@@ -28,7 +28,6 @@ from runtime.schedules import learning_rate
 from runtime.tensors import narrow_labels, pack, pack_all, unpack, unpack_all
 
 Array = NDArray[Any]
-SMASHED, LABELS, GRADIENT = "smashed", "labels", "gradient"
 _ANY_CLASS = 2**31
 
 
@@ -85,7 +84,7 @@ class DeviceExecutor:
     def _begin(self, order: RoundOrder) -> _Attempt:
         segment = self._segment(order.program)
         _check_order(order, segment.manifest)
-        (spec,) = segment.manifest.inputs
+        spec = segment.manifest.inputs[0]
         dtype: InputType = "int64" if spec.dtype == "int64" else "float32"
         dataset = self._dataset.fit(spec.shape[1:], dtype, _ANY_CLASS)
         flops = float(segment.manifest.flops_per_sample * order.batch)
@@ -122,9 +121,10 @@ class _Attempt:
         self._slots = _load(segment, unpack_all(order.tensors), self._optimiser)
         self._gradients: dict[str, Array] = {}
         self._trained_samples = 0
+        self._losses: list[float] = []
 
     def forward(self, step: int, micro_batch: int) -> Tensors:
-        """Returns the parts of the smashed data, and the labels."""
+        """Returns the parts of the smashed data, and the labels; nothing of the whole model."""
         work = lambda: self._forward(step, micro_batch)  # noqa: E731
         return self._stopwatch.spend("forward", FORWARD_SHARE, work)
 
@@ -146,6 +146,7 @@ class _Attempt:
             watch.overruns,
             forward_s=watch.median_s("forward"),
             backward_s=watch.median_s("backward"),
+            mean_loss=sum(self._losses) / len(self._losses) if self._losses else None,
         )
         return Trained(self._trained_samples, pack_all(state), report)
 
@@ -163,9 +164,20 @@ class _Attempt:
             )
             for spec in self._segment.manifest.masks
         }
-        parts = self._segment.forward([np.ascontiguousarray(inputs)], masks)
+        inputs = np.ascontiguousarray(inputs)
         self._trained_samples += size
+        if order.is_whole_model:
+            self._note_loss(self._segment.forward([inputs, labels], masks)[SMASHED])
+            return {}
+        parts = self._segment.forward([inputs], masks)
         return {**pack_all(parts), LABELS: pack(narrow_labels(labels))}
+
+    def _note_loss(self, loss: Array) -> None:
+        if not np.isfinite(loss):
+            raise ProgramError(
+                f"training has diverged: the loss is {loss}; lower the learning rate"
+            )
+        self._losses.append(float(loss))
 
     def _backward(self, step: int, micro_batch: int, tensors: Tensors | None) -> None:
         order = self._order
@@ -187,6 +199,8 @@ class _Attempt:
 
     def _cut_gradient(self, tensors: Tensors | None) -> NDArray[np.float32]:
         shape = self._segment.manifest.smashed.shape
+        if self._order.is_whole_model:
+            return np.ones(shape, np.float32)
         if tensors is None:
             return np.zeros(shape, np.float32)
         parts = {name.removeprefix(GRADIENT): unpack(part) for name, part in tensors.items()}
@@ -212,7 +226,7 @@ class _Attempt:
 
 
 def _check_order(order: RoundOrder, manifest: Manifest) -> None:
-    if len(manifest.inputs) != 1:
+    if len(manifest.inputs) != (2 if manifest.is_whole_model else 1):
         raise ProgramError(f"the program takes {len(manifest.inputs)} inputs, a data set has one")
     expected = (order.cut, order.batch, order.codec_up)
     found = (manifest.cut, manifest.batch * order.micro_batches, manifest.codec)

@@ -122,7 +122,7 @@ class DeviceReport:
     """Medians of the compute of a local step before and after the server's part of it."""
     downlink_bytes_per_s: float = 0.0
     """How fast the coordinator's bytes arrived, as far as they were enough to tell."""
-    mean_loss: float = 0.0
+    mean_loss: float | None = None
     """Over all steps of a device that trained the whole model; others never see a loss."""
 
     def __attrs_post_init__(self) -> None:

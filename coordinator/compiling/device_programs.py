@@ -5,24 +5,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from coordinator.compiling.compiler import compile_segment
+from coordinator.cutting.loss_module import append_loss
 from coordinator.cutting.traced_model import TracedModel
 from coordinator.plan import Assignment
 from runtime.errors import LoweringError, ModelError, ProgramError
-from runtime.program import Codec, SegmentProgram
+from runtime.program import WHOLE_MODEL, Codec, SegmentProgram
 
 
 class DevicePrograms:
     """Compiles on demand, under a lock, and keeps what was compiled.
 
-    `example(batch)` gives an input of the model with that many samples.
+    `example(batch)` gives an input of the model with that many samples; `objective` is the mean
+    loss of (outputs, labels), which a program of the whole model holds.
     """
 
-    def __init__(self, traced: TracedModel, example: Callable[[int], Tensor]) -> None:
+    def __init__(
+        self,
+        traced: TracedModel,
+        example: Callable[[int], Tensor],
+        objective: Callable[[Tensor, Tensor], Tensor],
+    ) -> None:
         self._traced = traced
         self._example = example
+        self._objective = objective
         self._lock = threading.Lock()
         self._programs: dict[tuple[str, int, Codec], SegmentProgram] = {}
 
@@ -55,8 +64,16 @@ class DevicePrograms:
             raise ModelError(f"cut {cut}: {error}; {hint}") from error
 
     def _compile(self, cut: str, batch: int, codec: Codec) -> SegmentProgram:
-        device = self._traced.split(cut).device.train()
-        return compile_segment(device, (self._example(batch),), cut=cut, codec=codec)
+        segment, inputs = self._traced.split(cut).device, [self._example(batch)]
+        if cut == WHOLE_MODEL:
+            segment = append_loss(segment, self._objective)
+            inputs.append(self._labels(batch))
+        return compile_segment(segment.train(), inputs, cut=cut, codec=codec)
+
+    def _labels(self, batch: int) -> Tensor:
+        """Labels have the shape of the outputs without their last axis, that of the classes."""
+        shape = self._traced.cut(WHOLE_MODEL).smashed_shape[:-1]
+        return torch.zeros((batch, *shape), dtype=torch.int64)
 
     def _compiles(self, cut: str, batch: int, codec: Codec) -> bool:
         try:
@@ -66,5 +83,5 @@ class DevicePrograms:
         return True
 
     def _shallower(self, cut: str) -> list[str]:
-        names = [one.name for one in self._traced.cuts]
+        names = [one.name for one in self._traced.places]
         return names[: names.index(self._traced.cut(cut).name)]

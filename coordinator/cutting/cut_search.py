@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 
 from coordinator.cutting.node_costs import BATCHES, NodeCosts, TensorOutline
 from coordinator.cutting.tracing import ENDS, function_name
+from runtime.program import WHOLE_MODEL
 
 
 @frozen
@@ -56,6 +57,20 @@ def find_places(
         name = base if first else f"{base}:{taken[base]}"
         places.append(search.place(node, name, aliases[1:] if first else ()))
     return tuple(_without_shadowing(places))
+
+
+def whole_place(
+    model: nn.Module, graph: fx.Graph, costs: Mapping[fx.Node, NodeCosts]
+) -> Place | None:
+    """The place behind the last layer; None unless one float tensor with the batch first ends it.
+
+    What no node uses lies behind it, so that the device holds nothing in vain.
+    """
+    (end,) = (node for node in graph.nodes if node.op == "output")
+    output = end.args[0]
+    if not isinstance(output, fx.Node) or costs[output].shape is None:
+        return None
+    return _Search(model, graph, costs).place(output, WHOLE_MODEL, ())
 
 
 def _names(

@@ -9,14 +9,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from torch import Tensor, fx, nn
 
-from coordinator.cutting.cut_search import Place, find_places
+from coordinator.cutting.cut_search import Place, find_places, whole_place
 from coordinator.cutting.node_costs import NodeCosts, measure_nodes
 from coordinator.cutting.segments import Segment, build_device, build_server
 from coordinator.cutting.tracing import trace_graph
 from runtime.errors import ModelError
+from runtime.program import WHOLE_MODEL
 
 FLOAT32_BYTES = 4
 COPIES_OF_PARAMETERS = 4
@@ -72,11 +73,15 @@ class TracedModel:
 
     Attributes:
         cuts: the same in train and eval mode.
+        whole: the whole model as one more cut, for devices that train it all by themselves; its
+            `smashed_shape` is that of the output, of which nothing is sent. None where the output
+            is not one float tensor with the batch first.
         flops_per_sample: forward operations of the whole model, counted as in `Cut`.
         parameters: how many numbers the whole model holds.
     """
 
     cuts: tuple[Cut, ...]
+    whole: Cut | None
     flops_per_sample: int
     parameters: int
     _model: nn.Module = field(repr=False)
@@ -84,17 +89,25 @@ class TracedModel:
     _costs: Mapping[fx.Node, NodeCosts] = field(repr=False)
     _places: tuple[Place, ...] = field(repr=False)
 
+    @property
+    def places(self) -> tuple[Cut, ...]:
+        """All cuts, the whole model last."""
+        return (*self.cuts, self.whole) if self.whole else self.cuts
+
     def cut(self, name: str) -> Cut:
-        """The cut of that name or alias. Raises ModelError, naming near ones."""
-        return self.cuts[self._index(name)]
+        """The cut of that name or alias, or the whole model.
+
+        Raises ModelError, naming near ones.
+        """
+        return self.places[self._index(name)]
 
     def split(self, name: str) -> Split:
         """The device's and the server's part at a cut.
 
         Both are built of the traced model's own modules and parameters: training one trains the
         model, so a caller who wants copies takes them with `copy.deepcopy`. Sizes other than the
-        batch that cross the cut are those of the example inputs. Raises ModelError for an
-        unknown cut.
+        batch that cross the cut are those of the example inputs. Of the whole model, what no
+        node uses is left to the server. Raises ModelError for an unknown cut.
         """
         place = self._places[self._index(name)]
         return Split(
@@ -103,6 +116,13 @@ class TracedModel:
         )
 
     def _index(self, name: str) -> int:
+        if name == WHOLE_MODEL and self.whole:
+            return len(self.cuts)
+        if name == WHOLE_MODEL:
+            raise ModelError(
+                "the model cannot be trained whole on a device: its output is not one float "
+                "tensor with the batch first"
+            )
         for index, cut in enumerate(self.cuts):
             if name in (cut.name, *cut.aliases):
                 return index
@@ -126,14 +146,16 @@ def trace(model: nn.Module, example_inputs: Sequence[Tensor]) -> TracedModel:
             f"{type(model).__name__} has no legal cut: nowhere does a single float tensor with "
             "the batch first separate two parts that share no parameter or buffer"
         )
+    whole = whole_place(model, graph, costs)
     return TracedModel(
         cuts=tuple(_describe(place, costs) for place in places),
+        whole=evolve(_describe(whole, costs), smashed_bytes_per_sample=0) if whole else None,
         flops_per_sample=sum(cost.flops for cost in costs.values()),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         model=model,
         graph=graph,
         costs=costs,
-        places=places,
+        places=(*places, whole) if whole else places,
     )
 
 

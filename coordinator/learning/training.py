@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +35,18 @@ from runtime.averaging import average
 from runtime.dataset import Dataset
 from runtime.errors import ModelError, ProgramError, WireError
 from runtime.ids import DeviceId
-from runtime.letters import Tensors
+from runtime.letters import GRADIENT, LABELS, SMASHED, Tensors
 from runtime.optimisers import Optimiser
 from runtime.randomness import generator
 from runtime.tensors import pack_all, unpack, unpack_all
 
 Array = NDArray[Any]
-SMASHED, LABELS, GRADIENT = "smashed", "labels", "gradient"
 
 
 class CoordinatorExecutor:
     """Holds the model between rounds and a replica of its back part for every device.
+
+    A device that trains the whole model has none.
 
     Tasks of different devices may run at the same time; what they share is built under a lock
     and only read afterwards. Results do not depend on the order of arrival.
@@ -63,7 +64,7 @@ class CoordinatorExecutor:
         self.traced: TracedModel = trace(self._model, (self._example(2),))
         self._state: LayerState = self._first_state()
         self._building = threading.Lock()
-        self._programs = DevicePrograms(self.traced, self._example)
+        self._programs = DevicePrograms(self.traced, self._example, self._objective)
         self._replicas: dict[DeviceId, tuple[str, Replica]] = {}
         self._device_keys: dict[str, frozenset[str]] = {}
         self._assignments: dict[DeviceId, Assignment] = {}
@@ -110,7 +111,10 @@ class CoordinatorExecutor:
 
     def _prepare(self, assignment: Assignment) -> Prepared:
         program = self._programs.of(assignment)
-        self._replica(assignment).reset(self._state)
+        if assignment.is_whole_model:
+            self._replicas.pop(assignment.device, None)
+        else:
+            self._replica(assignment).reset(self._state)
         self._assignments[assignment.device] = assignment
         own = self._device_state_keys(assignment.cut)
         tensors = {key: array for key, array in self._state.items() if key in own}
@@ -172,16 +176,20 @@ class CoordinatorExecutor:
         self._collected[task.device] = (task.samples, arrays)
 
     def _close(self, task: CloseRound) -> Closed:
-        copies = []
-        for device in task.devices:
-            samples, state = self._collected.pop(device)
-            _, replica = self._replicas[device]
-            copies += [(device, samples, state), (device, samples, replica.state())]
-        self._take(average(copies))
+        copies = [copy for device in task.devices for copy in self._copies(device)]
+        # What no node of the model uses is in no copy where all devices train the whole of it.
+        self._take({**self._state, **average(copies)})
         score = evaluate(self._model, self._objective, self._evaluation, self._job.evaluation.batch)
         checkpoint = Checkpoint(self._run, task.round, dict(task.positions), self._state)
         checkpoint.save(self._checkpoint_path)
         return Closed(score.accuracy, score.loss, weights_sha256(self._state))
+
+    def _copies(self, device: DeviceId) -> Iterator[tuple[DeviceId, int, LayerState]]:
+        """Yields what was trained on a device's data, on either side of its cut."""
+        samples, state = self._collected.pop(device)
+        yield device, samples, state
+        if not self._assignments[device].is_whole_model:
+            yield device, samples, self._replicas[device][1].state()
 
     def _take(self, state: Mapping[str, Array]) -> None:
         self._state = dict(state)

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from coordinator.plan import Assignment, Knowledge, Plan
 from runtime.ids import DeviceId
-from runtime.program import Codec
+from runtime.program import WHOLE_MODEL, Codec
 
 
 @frozen
@@ -23,7 +23,12 @@ class FixedPlanner:
     def plan(self, round: int, knowledge: Knowledge) -> Plan:
         """Returns the operator's plan, whatever is known."""
         assignments = tuple(
-            Assignment(device, self.cut_at(device, round), self.codec_up, self.codec_down, batch)
+            self._assignment(device, self.cut_at(device, round), batch)
             for device, batch in sorted(self.batches.items())
         )
         return Plan(round, "fixed", assignments)
+
+    def _assignment(self, device: DeviceId, cut: str, batch: int) -> Assignment:
+        if cut == WHOLE_MODEL:
+            return Assignment.of_whole_model(device, batch)
+        return Assignment(device, cut, self.codec_up, self.codec_down, batch)

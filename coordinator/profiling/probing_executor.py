@@ -15,10 +15,8 @@ from coordinator.tasks import Prepare, PreparedProbe, PrepareProbe, Served, Serv
 from runtime import codecs
 from runtime.errors import EdgeSplitError
 from runtime.executor import Executor
-from runtime.letters import AttemptKey, Tensors
+from runtime.letters import LABELS, SMASHED, AttemptKey, Tensors
 from runtime.tensors import pack, pack_all
-
-SMASHED, LABELS = "smashed", "labels"
 
 
 class ProbingExecutor:
@@ -56,6 +54,8 @@ class ProbingExecutor:
         return self._inner.run(task)
 
     def _serving_s(self, assignment: Assignment, attempt: AttemptKey) -> float:
+        if assignment.is_whole_model:
+            return 0.0
         key = (assignment.cut, assignment.batch)
         if key not in self._timed:
             task = ServeStep(assignment.device, attempt, 0, 0, self._step(assignment))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from coordinator.compiling.device_programs import DevicePrograms
 from coordinator.cutting.traced_model import trace
+from coordinator.learning.objective import cross_entropy
 from coordinator.plan import Assignment
 from runtime.errors import ModelError, ProgramError
 from runtime.ids import DeviceId
@@ -27,7 +28,8 @@ def programs(*, odd: bool) -> DevicePrograms:
     model = nn.Sequential(
         nn.Linear(4, 5), nn.Tanh(), nn.Sequential(nn.Linear(5, 6), middle), nn.Linear(6, 3)
     )
-    return DevicePrograms(trace(model, (torch.zeros(2, 4),)), lambda batch: torch.zeros(batch, 4))
+    traced = trace(model, (torch.zeros(2, 4),))
+    return DevicePrograms(traced, lambda batch: torch.zeros(batch, 4), cross_entropy)
 
 
 def assignment(cut: str, batch: int = 3) -> Assignment:

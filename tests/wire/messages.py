@@ -55,6 +55,9 @@ MESSAGES: dict[str, object] = {
     "letter-gradient": Gradient("run-1", _ATTEMPT, 4, 1, _TENSORS),
     "letter-result": RoundResult("run-1", _ATTEMPT, 640, _TENSORS, _REPORT),
     "letter-result-measured": RoundResult("run-1", _ATTEMPT, 640, _TENSORS, _MEASURED),
+    "letter-result-whole": RoundResult(
+        "run-1", _ATTEMPT, 640, _TENSORS, DeviceReport(mean_loss=1.25)
+    ),
     "letter-probe": Probe(_ORDER, b"\0" * 8),
     "letter-probe-report": ProbeReport(
         "run-1", AttemptKey(3, 0), "layer2.1", _MEASURED, b"\0" * 8

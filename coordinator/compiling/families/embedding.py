@@ -28,3 +28,8 @@ def embedding_dense_backward(
         updates = g.op("Where", kept, updates, g.scalar(0.0))
     table = g.op("Expand", g.scalar(0.0), g.ints(out.shape))
     return g.op("ScatterND", table, places, updates, reduction="add")
+
+
+@lowers("gather.default")
+def gather(g: Emitter, _: Tensor, x: Tensor, axis: int, places: Tensor, *__: object) -> Result:
+    return g.op("GatherElements", x, places, axis=axis)
