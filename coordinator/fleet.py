@@ -12,7 +12,7 @@ from attrs import field, frozen
 from attrs.validators import optional
 
 from coordinator.timeline import Incident
-from runtime.config_rules import Rejected, at_least, data_source, legal_id, not_empty
+from runtime.config_rules import Rejected, above, at_least, data_source, legal_id, not_empty
 from runtime.config_walk import FOLDER, Fault
 from runtime.dataset import Augmentation
 from runtime.emulation_spec import Emulation
@@ -104,6 +104,19 @@ class Data:
             yield Fault("alpha", "an iid partition has none", "remove it")
 
 
+@frozen
+class SharedLink:
+    """[shared]: the link between broker and coordinator that rehearsals and simulations emulate.
+
+    Rates are what all devices together can send and receive, in 1e6 bits a second; None has no
+    limit. `delay_ms` is one way.
+    """
+
+    uplink_mbps: float | None = field(default=None, validator=optional(above(0)))
+    downlink_mbps: float | None = field(default=None, validator=optional(above(0)))
+    delay_ms: float = field(default=0.0, validator=at_least(0))
+
+
 def _distinct_ids(_instance: Any, _attribute: Any, devices: tuple[Device, ...]) -> None:
     counts = Counter(device.id for device in devices)
     repeated = [name for name, count in counts.items() if count > 1]
@@ -119,6 +132,7 @@ class Fleet:
     fleet: FleetName
     devices: tuple[Device, ...] = field(alias="device", validator=[not_empty, _distinct_ids])
     data: Data | None = None
+    shared: SharedLink = field(factory=SharedLink)
     timeline: tuple[Incident, ...] = ()
     base: Path = field(factory=Path, metadata=FOLDER)
 

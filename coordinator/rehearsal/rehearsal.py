@@ -24,6 +24,7 @@ from coordinator.record.run_record import RunRecord
 from coordinator.rehearsal.agent_file import agent_toml, write_private
 from coordinator.rehearsal.crew import Child, Crew
 from coordinator.rehearsal.partition import deal
+from coordinator.rehearsal.shared_link import shared_link
 from runtime.broker_url import BrokerUrl
 from runtime.exits import Exit
 
@@ -61,8 +62,12 @@ def rehearse(job: Job, fleet: Fleet, staging: Staging) -> Exit:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = staging.folder(job)
     sources = deal(fleet, folder / "data")
-    with _broker(staging.broker, folder / "broker") as broker, Crew() as crew:
-        coordinator = _start_coordinator(crew, job, staging, folder, broker)
+    with (
+        _broker(staging.broker, folder / "broker") as broker,
+        shared_link(fleet.shared, broker) as coordinators_broker,
+        Crew() as crew,
+    ):
+        coordinator = _start_coordinator(crew, job, staging, folder, coordinators_broker)
         for device_id in fleet.ids:
             home = folder / "agents" / device_id
             text = agent_toml(

@@ -1,28 +1,30 @@
-"""The budgets of a job and the shared link of a simulation: two statements about one thing.
+"""The shared link of a simulation and the budgets of a job: statements about one thing.
 
-What the job's [planner] gives as a budget, the shared link has as a rate unless the conditions
-say otherwise; what the conditions say of a link that is paced, the planner knows.
+The link is as the conditions say, else as the fleet file's [shared], else as wide as the budgets
+in the job's [planner]. The rates of a link that is paced, the planner knows.
 """
 
 from __future__ import annotations
 
 from attrs import evolve
 
+from coordinator.fleet import Fleet
 from coordinator.job import Job
 from coordinator.planning.live_setup import paced
 from coordinator.simulation.conditions import Conditions, Shared
 from runtime.transfers.courier import CourierLimits
 
 
-def with_budgets(conditions: Conditions, job: Job) -> Conditions:
-    """Returns the conditions whose shared link is as wide as the job's budgets."""
-    shared, planner = conditions.shared, job.planner
-    link = evolve(
+def with_shared(conditions: Conditions, fleet: Fleet, job: Job) -> Conditions:
+    """Returns the conditions, completed by what the fleet and the job say of the shared link."""
+    shared, link, planner = conditions.shared, fleet.shared, job.planner
+    completed = evolve(
         shared,
-        uplink_mbps=shared.uplink_mbps or planner.budget_up_mbps,
-        downlink_mbps=shared.downlink_mbps or planner.budget_down_mbps,
+        uplink_mbps=shared.uplink_mbps or link.uplink_mbps or planner.budget_up_mbps,
+        downlink_mbps=shared.downlink_mbps or link.downlink_mbps or planner.budget_down_mbps,
+        delay_ms=shared.delay_ms or link.delay_ms,
     )
-    return evolve(conditions, shared=link)
+    return evolve(conditions, shared=completed)
 
 
 def told_of(shared: Shared, job: Job) -> Job:

@@ -21,7 +21,7 @@ from coordinator.planning.live_setup import live_planner
 from coordinator.profiling.survey import Survey
 from coordinator.record.run_record import RunRecord
 from coordinator.rehearsal.partition import deal
-from coordinator.simulation.budgets import told_of, with_budgets
+from coordinator.simulation.budgets import told_of, with_shared
 from coordinator.simulation.casts import Learners, Modelled, StandIns
 from coordinator.simulation.conditions import Conditions
 from coordinator.simulation.costs import DEFAULT_SERVER_GFLOPS, Costs, measured_server_gflops
@@ -99,7 +99,7 @@ def simulate(
     """
     setting = setting or Setting()
     began_s = time.perf_counter()
-    conditions = with_budgets(setting.conditions, job)
+    conditions = with_shared(setting.conditions, fleet, job)
     job = told_of(conditions.shared, job)
     clock, ledger = VirtualClock(), Ledger()
     company = _learners(job, fleet, record, setting) if setting.learn else _stand_ins(job, setting)

@@ -24,6 +24,7 @@ PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md"), *REPOSITORY.glob(
 TABLES: dict[str, type[Any]] = {
     **{f"`[{key}]`": kind for key, kind in get_type_hints(job.Job).items() if attrs.has(kind)},
     "`[fleet]`": fleet.FleetName,
+    "`[shared]`": fleet.SharedLink,
     "`[data]` of the fleet": fleet.Data,
     "`[[device]]`": fleet.Device,
     "An entry of `cuts`": fleet.CutFrom,

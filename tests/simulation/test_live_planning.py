@@ -10,8 +10,9 @@ import pytest
 from attrs import evolve, frozen
 
 from coordinator import main as command
+from coordinator.fleet import SharedLink
 from coordinator.record.run_record import RunRecord, read_lines
-from coordinator.simulation.budgets import pacing, told_of, with_budgets
+from coordinator.simulation.budgets import pacing, told_of, with_shared
 from coordinator.simulation.conditions import Conditions, Shared
 from coordinator.simulation.simulation import simulate
 from device_agent.tasks import Begin
@@ -174,10 +175,13 @@ class TestBudgets:
     )
 
     def test_the_shared_link_is_as_wide_as_the_job_says(self) -> None:
-        assert with_budgets(Conditions(), self.JOB).shared.uplink_mbps == 8.0
-        wider = Conditions(Shared(uplink_mbps=20, downlink_mbps=30))
-        assert with_budgets(wider, self.JOB).shared.uplink_mbps == 20
-        assert with_budgets(wider, self.JOB).shared.downlink_mbps == 30
+        fleet = stages.fleet(stages.board("b0"))
+        assert with_shared(Conditions(), fleet, self.JOB).shared.uplink_mbps == 8.0
+        wide = evolve(fleet, shared=SharedLink(uplink_mbps=20, delay_ms=3))
+        assert with_shared(Conditions(), wide, self.JOB).shared == Shared(20, delay_ms=3)
+        wider = Conditions(Shared(uplink_mbps=30, downlink_mbps=40))
+        assert with_shared(wider, wide, self.JOB).shared.uplink_mbps == 30
+        assert with_shared(wider, wide, self.JOB).shared.downlink_mbps == 40
 
     def test_planner_and_courier_know_a_link_that_is_paced(self) -> None:
         shared = Shared(uplink_mbps=20, downlink_mbps=30)
