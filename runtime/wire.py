@@ -44,7 +44,7 @@ def decode(cls: type[T], data: bytes) -> Decoded[T]:
     Takes little more memory than `data` has bytes: a map of one byte costs Python 64, so the
     number of values is bounded, whatever they nest in.
     """
-    return _structure(cls, data, lambda: _unpack(data))
+    return _structured(cls, data, _unpack)
 
 
 def encode_json(value: Any) -> bytes:
@@ -54,15 +54,18 @@ def encode_json(value: Any) -> bytes:
 
 def decode_json(cls: type[T], data: bytes) -> Decoded[T]:
     """Returns the instance of `cls` that `encode_json` wrote, or raises WireError."""
-    return _structure(cls, data, lambda: json.loads(data))
+    return _structured(cls, data, json.loads)
 
 
 def from_builtin(cls: type[T], raw: Any) -> T:
     """Returns an instance of `cls` from the maps and lists that a record holds, or WireError."""
-    return _structure(cls, b"", lambda: raw).value
+    return _structured(cls, raw, lambda raw: raw).value
 
 
 def _unpack(data: bytes) -> Any:
+    if len(data) <= _MOST_VALUES:
+        # Every value takes a byte at least, so that nobody has to count them.
+        return msgpack.unpackb(data, raw=False, strict_map_key=True, max_ext_len=0)
     seen = 0
 
     def count(values: Any) -> Any:
@@ -84,28 +87,30 @@ def _unpack(data: bytes) -> Any:
     )
 
 
-def _structure(cls: type[T], data: bytes, parse: Callable[[], Any]) -> Decoded[T]:
+def _structured(cls: type[T], data: Any, parse: Callable[[Any], Any]) -> Decoded[T]:
     # Hostile bytes may break any layer below (msgpack, json, cattrs, a validator), each with
     # exceptions of its own; this is the one place where all of them mean the same thing.
     try:
-        raw = parse()
+        raw = parse(data)
         if not isinstance(raw, dict):
             raise WireError(f"a {cls.__name__} is a map, not {type(raw).__name__}")
-        value = _converter.structure(raw, cls)
+        structure, keys = _shapes[cls] if cls in _shapes else _shape(cls)
+        return Decoded(structure(raw, cls), len(raw.keys() - keys))
     except WireError:
         raise
     except Exception as error:
-        raise WireError(f"{len(data)} bytes are no {cls.__name__}: {error!r:.200}") from error
-    return Decoded(value, sum(key not in _keys(cls) for key in raw))
+        size = f"{len(data)} bytes" if isinstance(data, bytes) else "these values"
+        raise WireError(f"{size} are no {cls.__name__}: {error!r:.200}") from error
 
 
-_key_cache: dict[type, frozenset[str]] = {}
+_Shape = tuple[Callable[[Any, Any], Any], frozenset[str]]
+_shapes: dict[type, _Shape] = {}
 
 
-def _keys(cls: type) -> frozenset[str]:
-    if cls not in _key_cache:
-        _key_cache[cls] = frozenset(field.name for field in attrs.fields(cls))
-    return _key_cache[cls]
+def _shape(cls: type) -> _Shape:
+    """Returns what makes instances of a class out of maps, and the keys of those maps."""
+    keys = frozenset(field.name for field in attrs.fields(cls))
+    return _shapes.setdefault(cls, (_converter.get_structure_hook(cls), keys))
 
 
 def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
@@ -125,14 +130,20 @@ def _of_a_list(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
     """Lists alone become tuples: cattrs would take texts, bytes and maps apart as well."""
     first, *rest = get_args(kind)
     items = None if rest == [...] else (first, *rest)
+    structures = [converter.get_structure_hook(one) for one in items or (first,)]
 
     def hook(value: Any, _: Any) -> Any:
         if type(value) not in (list, tuple) or (items and len(value) != len(items)):
             raise WireError(f"{type(value).__name__} where a list of {kind} belongs")
-        kinds = items or (first,) * len(value)
-        return tuple(map(converter.structure, value, kinds))
+        if items is None:
+            return tuple([structures[0](one, first) for one in value])
+        return tuple(map(_apply, structures, value, items))
 
     return hook
+
+
+def _apply(structure: Callable[[Any, Any], Any], value: Any, kind: Any) -> Any:
+    return structure(value, kind)
 
 
 def _of_a_map(cls: type, converter: Converter) -> Callable[[Any, Any], Any]:
