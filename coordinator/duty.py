@@ -9,8 +9,9 @@ import attrs
 from attrs import field, frozen
 
 from coordinator.plan import Assignment
+from coordinator.watch import MeasuredTerms, Watch, measured_terms
 from runtime.ids import DeviceId
-from runtime.letters import AttemptKey, DeviceReport, RoundOrder, Tensors
+from runtime.letters import AttemptKey, DeviceReport, RoundOrder, RoundResult, Tensors
 from runtime.link_meter import Reading
 from runtime.party import Traffic
 from runtime.rate_history import RateHistory
@@ -45,6 +46,7 @@ class Duty:
     uplink: RateHistory = field(factory=RateHistory)
     round_trips_s: tuple[float, ...] = ()
     returned_at_s: float = 0.0
+    watch: Watch = field(factory=Watch)
 
     @property
     def device(self) -> DeviceId:
@@ -104,6 +106,28 @@ class Duty:
             tensors=tensors,
         )
 
+    def came_home(self, result: RoundResult, traffic: Traffic, now: float) -> Duty:
+        """Returns the duty when the trained layer state has come, which is now collected."""
+        return attrs.evolve(
+            self,
+            phase="collecting",
+            report=result.report,
+            samples=result.samples,
+            traffic=traffic,
+            watch=self.watch.came_home(traffic.link.letter_s, now),
+        )
+
+    def terms(self, began_s: float, local_steps: int) -> MeasuredTerms:
+        """Returns where the time of a round went that began at `began_s`."""
+        report = self.report
+        return measured_terms(
+            self.watch,
+            began_s=began_s,
+            returned_at_s=self.returned_at_s,
+            compute_s=(local_steps * report.forward_s, local_steps * report.backward_s),
+            worked_s=sum(self.worked_s),
+        )
+
     def again(self) -> Duty:
         """Returns the next attempt, not yet begun."""
         key = attrs.evolve(self.attempt, number=self.attempt.number + 1)
@@ -114,9 +138,12 @@ class Duty:
         """The median time from a gradient to the next step, 0 before there was any."""
         return median(self.exchanges_s) if self.exchanges_s else 0.0
 
-    def stepped(self, now: float) -> Duty:
-        """Returns the duty when a step has come, which the server now works on."""
-        serving = attrs.evolve(self, phase="serving")
+    def stepped(self, letter_s: float, now: float) -> Duty:
+        """Returns the duty when a step has come, which the server now works on.
+
+        `letter_s` is how long its letter was on its way.
+        """
+        serving = attrs.evolve(self, phase="serving", watch=self.watch.stepped(letter_s, now))
         if not self.losses:
             return serving
         exchanges_s = (*self.exchanges_s, now - self.answered_at_s)
@@ -133,6 +160,7 @@ class Duty:
             losses=losses,
             worked_s=worked,
             answered_at_s=now,
+            watch=self.watch.served(now),
             step=step,
             micro_batch=micro_batch,
         )

@@ -287,17 +287,12 @@ def _received(
             return state, [_stale(peer, letter)]
         case Step() if duty and (letter.step, letter.micro_batch) == (duty.step, duty.micro_batch):
             serve = ServeStep(peer, duty.attempt, letter.step, letter.micro_batch, letter.tensors)
-            return state.with_duty(duty.stepped(now)), [Submit(serve)]
+            stepped = duty.stepped(traffic.link.letter_s, now)
+            return state.with_duty(stepped), [Submit(serve)]
         case RoundResult() if duty and duty.has_trained(state.recipe.local_steps):
             if letter.samples != duty.assignment.batch * state.recipe.local_steps:
                 return _fail(state, peer, f"{peer} says that it trained {letter.samples} samples")
-            collected = attrs.evolve(
-                duty,
-                phase="collecting",
-                report=letter.report,
-                samples=letter.samples,
-                traffic=traffic,
-            )
+            collected = duty.came_home(letter, traffic, now)
             collect = Collect(peer, duty.attempt, letter.samples, letter.tensors)
             return state.with_duty(collected), [Submit(collect)]
         case Refusal():
@@ -319,7 +314,7 @@ def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Ou
         case Prepare(assignment, attempt), Prepared():
             duty = state.duties.get(assignment.device)
             if duty and (duty.attempt, duty.phase) == (attempt, "preparing"):
-                return _order(state, duty, result)
+                return _order(state, duty, result, now)
         case PrepareProbe(assignment), PreparedProbe() if state.survey:
             position = state.positions.get(assignment.device, 0)
             return _surveyed(state, state.survey.prepared(task, result, position))
@@ -338,11 +333,11 @@ def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Ou
     return state, []
 
 
-def _order(state: CoordinatorState, duty: Duty, prepared: Prepared) -> Outcome:
+def _order(state: CoordinatorState, duty: Duty, prepared: Prepared, now: float) -> Outcome:
     position = state.positions.get(duty.device, 0)
     order = duty.order(state.run, state.recipe, position, prepared.program, prepared.tensors)
-    ordered = state.with_duty(attrs.evolve(duty, phase="training"))
-    return ordered, [Send(duty.device, order)]
+    training = attrs.evolve(duty, phase="training", watch=duty.watch.ordered(now))
+    return state.with_duty(training), [Send(duty.device, order)]
 
 
 def _close_if_complete(state: CoordinatorState) -> Outcome:
@@ -356,7 +351,8 @@ def _close_if_complete(state: CoordinatorState) -> Outcome:
 def _closed(state: CoordinatorState, closed: Closed, now: float) -> Outcome:
     assert state.plan is not None
     duties, began_s = tuple(state.duties.values()), state.round_began_at_s
-    entry = round_entry(state.plan, duties, closed, began_s=began_s, now=now)
+    steps = state.recipe.local_steps
+    entry = round_entry(state.plan, duties, closed, steps, began_s=began_s, now=now)
     effects: list[MachineEffect] = [Record("rounds", entry)]
     survey = state.survey and state.survey.noted(duties, now)
     state = attrs.evolve(state, positions=state.positions_after, survey=survey)

@@ -13,10 +13,17 @@ from coordinator.tasks import Closed
 
 
 def round_entry(
-    plan: Plan, duties: Iterable[Duty], closed: Closed, *, began_s: float, now: float
+    plan: Plan,
+    duties: Iterable[Duty],
+    closed: Closed,
+    local_steps: int,
+    *,
+    began_s: float,
+    now: float,
 ) -> dict[str, Any]:
     """Returns the entry of a round that began at `began_s` and was closed at `now`."""
     duties = sorted(duties, key=lambda duty: duty.device)
+    returned_at_s = max((duty.returned_at_s for duty in duties), default=now)
     samples = sum(duty.samples for duty in duties)
     return {
         "round": plan.round,
@@ -25,13 +32,14 @@ def round_entry(
         "train_loss": sum(d.mean_loss * d.samples for d in duties) / max(1, samples),
         "samples": samples,
         "duration_s": now - began_s,
+        "closing_s": now - returned_at_s,
         **({"predicted_s": plan.prediction.total_s} if plan.prediction else {}),
         "weights_sha256": closed.weights_sha256,
-        "devices": {duty.device: _device_entry(duty, began_s) for duty in duties},
+        "devices": {duty.device: _device_entry(duty, local_steps, began_s) for duty in duties},
     }
 
 
-def _device_entry(duty: Duty, began_s: float) -> dict[str, Any]:
+def _device_entry(duty: Duty, local_steps: int, began_s: float) -> dict[str, Any]:
     assignment = duty.assignment
     predicted = assignment.predicted
     return {
@@ -49,4 +57,5 @@ def _device_entry(duty: Duty, began_s: float) -> dict[str, Any]:
         **attrs.asdict(duty.report, filter=lambda one, _: one.name != "mean_loss"),
         "uplink_bytes_per_s": duty.uplink.bytes_per_s,
         "server_s": duty.server_step_s,
+        "terms": attrs.asdict(duty.terms(began_s, local_steps)),
     }

@@ -21,10 +21,14 @@ _LEAST_BYTES = 16 * 1024
 
 @frozen
 class Reading:
-    """The latest whole letter's; 0 where it was too small to tell."""
+    """The latest whole letter's; 0 where it was too small to tell.
+
+    `letter_s` is the time from its offer to its last byte.
+    """
 
     bytes_per_s: float = 0.0
     round_trip_s: float = 0.0
+    letter_s: float = 0.0
 
 
 @define
@@ -61,12 +65,12 @@ class LinkMeter:
         letter, self._latest = self._latest, None
         if letter is None or letter.first_s is None:
             return Reading()
-        lasted_s = letter.last_s - letter.first_s
+        lasted_s, letter_s = letter.last_s - letter.first_s, letter.last_s - letter.offered_s
         if lasted_s < _LEAST_S or letter.later_bytes < max(_LEAST_BYTES, letter.first_bytes):
-            return Reading()
+            return Reading(letter_s=letter_s)
         rate = letter.later_bytes / lasted_s
         waited_s = letter.first_s - letter.offered_s - letter.first_bytes / rate
-        return Reading(rate, max(0.0, waited_s))
+        return Reading(rate, max(0.0, waited_s), letter_s)
 
 
 def _add(letter: _Letter, size_bytes: int, now: float) -> None:

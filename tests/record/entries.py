@@ -5,6 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 
+TERMS = (
+    "opening_s",
+    "state_down_s",
+    "forward_s",
+    "upload_s",
+    "queue_s",
+    "server_s",
+    "download_s",
+    "backward_s",
+    "state_up_s",
+)
+
+
 def part(up_bytes: int = 0, down_bytes: int = 0, **other: Any) -> dict[str, Any]:
     """One device's part of a round."""
     return {
@@ -21,6 +34,7 @@ def part(up_bytes: int = 0, down_bytes: int = 0, **other: Any) -> dict[str, Any]
         "pss_bytes": 50_000_000,
         "step": {"p50_s": 0.02, "p90_s": 0.03, "max_s": 0.2},
         "overruns": 0,
+        "terms": {name: 0.1 + number / 60 for number, name in enumerate(TERMS)},
         **other,
     }
 
@@ -34,6 +48,7 @@ def closed(round: int, devices: dict[str, dict[str, Any]], **other: Any) -> dict
         "train_loss": 1.2 / round,
         "samples": sum(one["samples"] for one in devices.values()),
         "duration_s": 2.0,
+        "closing_s": 0.5,
         "weights_sha256": f"{round:064x}",
         "devices": devices,
         **other,
