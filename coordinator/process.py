@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 import numpy as np
@@ -20,6 +21,7 @@ from coordinator.planning.live_setup import live_planner, paced
 from coordinator.profiling.probing_executor import ProbingExecutor
 from coordinator.profiling.survey import Survey
 from coordinator.record.run_record import RunRecord
+from coordinator.tasks import Collect, ServeStep
 from runtime import wire
 from runtime.broker_url import BrokerUrl
 from runtime.clock import WallClock
@@ -28,6 +30,7 @@ from runtime.effects import Halt
 from runtime.ending import Ending, obey_signals
 from runtime.executor import Executor, ThreadWorker
 from runtime.exits import Exit
+from runtime.guarded import Guarded
 from runtime.host import Host
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.incarnation import next_incarnation
@@ -70,6 +73,7 @@ def run_coordinator(
     if job.planner.name != "fixed":
         state = _live(state, job, fleet, executor, evaluation)
         worker = _probing(executor, evaluation)
+    worker = Guarded(worker, (ServeStep, Collect))
     clock = WallClock()
     ending = Ending(clock)
     party = Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(paced(job)))
@@ -87,7 +91,7 @@ def run_coordinator(
     )
     obey_signals(host.ask_to_stop)
     if with_parent:
-        end_with_parent(host.ask_to_stop)
+        end_with_parent(host.ask_to_stop, lambda word: clock.post(lambda: _note(record, word)))
     host.start(wire.encode_json(CoordinatorPresence(state.incarnation, "lost", record.run)))
     clock.run()
     _log.info("ended: %s", ending.halt.reason)
@@ -96,6 +100,12 @@ def run_coordinator(
     if ending.halt.code is Exit.OK and _is_complete(job, record):
         save_final_model(executor, job, record)
     return ending.halt
+
+
+def _note(record: RunRecord, word: dict[str, Any]) -> None:
+    """Puts on record what happens around us: a rehearsal tells its coordinator."""
+    if isinstance(word.get("event"), str):
+        record.append("events", word)
 
 
 def _evaluation(job: Job) -> Dataset:

@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from coordinator.record.run_record import read_lines
 from tests.commands.jobs import write_job
 
 PATIENCE_S = 40.0
@@ -53,6 +55,18 @@ class Rehearsal:
             if any(word.endswith(f"{device}/agent.toml") for word in process.cmdline())
         ]
         return found
+
+    def coordinator(self) -> psutil.Process:
+        (found,) = [one for one in self.family() if one.cmdline()[4:5] == ["coordinator"]]
+        return found
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """The events of a kind that are on record."""
+        path = self.latest / "events.jsonl"
+        return [one for one in read_lines(path) if one["event"] == kind]
+
+    def wait_for_event(self, kind: str, **facts: Any) -> None:
+        self.wait_until(lambda: any(facts.items() <= one.items() for one in self.events(kind)))
 
     def wait(self) -> int:
         return self.process.wait(PATIENCE_S)

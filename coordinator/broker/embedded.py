@@ -74,6 +74,11 @@ class EmbeddedBroker:
             raise BrokerError("the embedded broker is not running")
         return self._supervisor.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the broker has been started and has not ended since."""
+        return self._supervisor is not None and self._supervisor.poll() is None
+
     def start(self) -> None:
         """Starts the broker and waits until it is ready; on the same port after a `kill`."""
         if self._supervisor is not None:

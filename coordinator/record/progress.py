@@ -150,11 +150,40 @@ def news(event: Mapping[str, Any]) -> str | None:
             return f"{device}: lost; the round waits for it"
         case "refused" | "attempt failed" as what:
             return f"{device}: {what}: {reason}"
+        case "trial":
+            return f"trial: {_named(event)}: {_incident(event)}"
+        case "restarted":
+            count = f"{event.get('count')} of {event.get('most')}"
+            return f"{_named(event)}: {reason}; started again ({count})"
         case "link up":
             return "connected to the broker"
         case "link down":
             return f"no connection to the broker: {reason}; trying again"
     return None
+
+
+def _named(event: Mapping[str, Any]) -> str:
+    """Returns who it happened to: a device, or a process of the rehearsal."""
+    return str(event.get("device") or f"the {event.get('process')}")
+
+
+def _incident(event: Mapping[str, Any]) -> str:
+    """Returns what a timeline has done, as "throttle, uplink 5 Mbit/s, for 8 rounds"."""
+    words = [str(event["do"])]
+    if event.get("over"):
+        return f"{words[0]} is over"
+    for key, form in _FIGURES.items():
+        words += [form.format(event[key])] if key in event else []
+    return ", ".join(words)
+
+
+_FIGURES = {
+    "uplink_mbps": "uplink {:g} Mbit/s",
+    "downlink_mbps": "downlink {:g} Mbit/s",
+    "times": "{:g} times slower",
+    "for_s": "for {:g} s",
+    "for_rounds": "for {} rounds",
+}
 
 
 def _printable(text: str) -> str:

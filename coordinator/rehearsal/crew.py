@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from attrs import frozen
 
 from runtime.errors import StorageError
+from runtime.exits import Exit
 
 _STOP_S = 10.0
-_POLL_S = 0.05
 _LOG_TAIL_BYTES = 2_000
 
 
@@ -32,6 +33,27 @@ class Child:
         """The exit status, negative for a signal; None while it runs."""
         return self.process.poll()
 
+    @property
+    def told(self) -> str:
+        """How it ended, in words."""
+        code = self.code or 0
+        if code < 0:
+            return f"signal {signal.Signals(-code).name}"
+        known = {one.value: f" ({one.sentence})" for one in Exit}
+        return f"exit code {code}{known.get(code, '')}"
+
+    def tell(self, word: Mapping[str, Any]) -> bool:
+        """Writes a line of JSON to its stdin, as `runtime.parent_watch` reads it.
+
+        Returns False where nobody takes it.
+        """
+        assert self.process.stdin is not None
+        try:
+            os.write(self.process.stdin.fileno(), json.dumps(word).encode() + b"\n")
+        except OSError:  # gone, or so busy that the pipe is full
+            return False
+        return True
+
     def log_tail(self) -> str:
         """Returns the end of what it wrote."""
         if self.log is None or not self.log.exists():
@@ -43,7 +65,7 @@ class Crew:
     """A context that owns children. Leaving it ends them, in the order of their start.
 
     A child is in a session of its own, so that Ctrl-C reaches only us and the end is orderly. Its
-    stdin is a pipe that nobody writes to: it closes when we are gone, however we went.
+    stdin is a pipe of ours, which closes when we are gone, however we went.
     """
 
     def __init__(self) -> None:
@@ -60,17 +82,21 @@ class Crew:
             process = _spawn(command, log, _environment(threads))
         except OSError as error:
             raise StorageError(f"{name}: {command[0]} cannot be run: {error.strerror}") from error
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)
         child = Child(name, process, log)
         self._children.append(child)
         return child
 
-    def wait_for(self, child: Child) -> list[Child]:
-        """Waits until `child` ends; returns early, with them, when others end before it."""
-        while child.code is None:
-            if gone := [one for one in self._children if one.code is not None]:
-                return gone
-            time.sleep(_POLL_S)
-        return []
+    def dismiss(self, child: Child) -> None:
+        """Asks a child to end in order, without waiting for it."""
+        if child.code is None:
+            child.process.terminate()
+
+    def kill(self, child: Child) -> None:
+        """Ends a child at once, as a crash would."""
+        child.process.kill()
+        child.process.wait()
 
     def __enter__(self) -> Crew:
         return self

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 _BUFFER_BYTES = 64 * 1024
 _CHUNK_BYTES = 16 * 1024
@@ -56,6 +57,12 @@ class LinkProxy:
         self._open = asyncio.Event()
         self._tasks: dict[asyncio.Task[None], _Line] = {}
         self._accepting: asyncio.Task[None] | None = None
+
+    def via(self, broker: str) -> str:
+        """Returns the URL of a broker by way of this proxy."""
+        parts = urlsplit(broker)
+        login, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{login}{at}127.0.0.1:{self.port}"))
 
     def stall(self) -> None:
         """Holds all bytes of all connections, old and new, until `resume`."""

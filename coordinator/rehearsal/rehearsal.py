@@ -1,7 +1,7 @@
 """A rehearsal: the real coordinator and one real agent for every board, on one machine.
 
-Nothing is simulated but the boards' speed and links, which each agent emulates by itself. All
-that a rehearsal makes lies in the folder of its run:
+Nothing is simulated but the boards' speed and links, which each agent emulates by itself, and what
+the fleet's timeline does to them. All that a rehearsal makes lies in the folder of its run:
 
     agents/<device>.log, agents/<device>/{agent.toml,state/}, broker/, data/<device>.npz
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -22,11 +23,22 @@ from coordinator.fleet import Fleet
 from coordinator.job import Job
 from coordinator.record.run_record import RunRecord
 from coordinator.rehearsal.agent_file import agent_toml, write_private
+from coordinator.rehearsal.company import Company, Role
 from coordinator.rehearsal.crew import Child, Crew
+from coordinator.rehearsal.link_proxy import LinkProxy
 from coordinator.rehearsal.partition import deal
+from coordinator.rehearsal.round_watch import RoundWatch
 from coordinator.rehearsal.shared_link import shared_link
+from coordinator.trial import Trial, perform
 from runtime.broker_url import BrokerUrl
+from runtime.config import refuse
+from runtime.errors import Problem
 from runtime.exits import Exit
+from runtime.ids import COORDINATOR
+
+_OURS = ("iotcore", "mosquitto")
+_OF_LINKS = ("throttle", "cut")
+_POLL_S = 0.05
 
 
 @frozen
@@ -55,47 +67,96 @@ class Staging:
 def rehearse(job: Job, fleet: Fleet, staging: Staging) -> Exit:
     """Runs a job on an emulated fleet to its end; nothing that it started outlives it.
 
-    Belongs on the main thread: SIGTERM is turned into KeyboardInterrupt. An agent that ends
-    before the coordinator ends the rehearsal. Raises EdgeSplitError for what keeps it from
-    starting, KeyboardInterrupt when it is asked to stop.
+    The fleet's timeline is played on the way. What dies without being asked to is started again;
+    where that does not help, the rehearsal ends. Belongs on the main thread: SIGTERM is turned
+    into KeyboardInterrupt. Raises EdgeSplitError for what keeps it from starting,
+    KeyboardInterrupt when it is asked to stop.
     """
+    refuse(_unplayable(fleet, staging))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = staging.folder(job)
     sources = deal(fleet, folder / "data")
-    with (
-        _broker(staging.broker, folder / "broker") as broker,
-        shared_link(fleet.shared, broker) as coordinators_broker,
-        Crew() as crew,
-    ):
-        coordinator = _start_coordinator(crew, job, staging, folder, coordinators_broker)
-        for device_id in fleet.ids:
-            home = folder / "agents" / device_id
+    with contextlib.ExitStack() as stack:
+        url, broker = stack.enter_context(_broker(staging.broker, folder / "broker"))
+        links: dict[str, LinkProxy] = {
+            device: stack.enter_context(_link(url))
+            for device in fleet.ids
+            if any(one.device == device and one.do in _OF_LINKS for one in fleet.timeline)
+        }
+        shared = stack.enter_context(shared_link(fleet.shared, url))
+        crew = stack.enter_context(Crew())
+        roles: dict[str, Role] = {COORDINATOR: _coordinator(job, staging, folder, shared)}
+        for device in fleet.ids:
+            home = folder / "agents" / device
+            via = links[device].via(url) if device in links else url
             text = agent_toml(
-                fleet.device(device_id),
+                fleet.device(device),
                 fleet=fleet.name,
-                broker=broker,
-                source=sources[device_id],
+                broker=via,
+                source=sources[device],
                 state_dir=home / "state",
             )
             write_private(home / "agent.toml", text)
-            _start_agent(crew, device_id, staging, home)
-        deserters = crew.wait_for(coordinator)
-    for child in deserters:
+            roles[device] = _agent(device, staging, home)
+        company = Company(crew, fleet, roles, links, broker)
+        lost = _play(company, fleet, RoundWatch(folder / "plans.jsonl"))
+    for child in lost:
         sys.stderr.write(_obituary(child) + "\n")
     if staging.resume is None:
         sys.stdout.write(f"the run is {staging.runs / 'latest'}\n")
-    return Exit.CHILD if deserters else _verdict(coordinator)
+    ended = company.coordinator
+    return Exit.CHILD if lost or ended is None else _verdict(ended)
+
+
+def _play(company: Company, fleet: Fleet, rounds: RoundWatch) -> list[Child]:
+    """Plays the timeline until the coordinator ends, or returns whom nothing could save."""
+    began_s = time.monotonic()
+    trial = Trial.begin(fleet.timeline, rounds.newest())
+    for party in (COORDINATOR, *fleet.ids):
+        if trial.standing(party).running:
+            company.start(party)
+    while company.coordinator is None:
+        now_s = time.monotonic() - began_s
+        trial, changes = trial.advance(now_s, rounds.newest())
+        for change in changes:
+            perform(change, company)
+            company.note(change.entry(now_s, trial.round))
+        if lost := company.rescue():
+            return lost
+        time.sleep(_POLL_S)
+    return []
+
+
+def _unplayable(fleet: Fleet, staging: Staging) -> Iterator[Problem]:
+    """Yields what of the timeline is out of our reach, because the broker is somebody else's."""
+    if staging.broker in _OURS:
+        return
+    for number, one in enumerate(fleet.timeline):
+        key = f"timeline[{number}]"
+        if one.process == "broker":
+            message = "the broker is not ours to kill"
+        elif one.do in _OF_LINKS and not staging.broker.startswith("mqtt://"):
+            message = "a link can only be touched on its way to an mqtt:// broker"
+        else:
+            continue
+        fix = "remove the entry, or leave --broker out"
+        yield Problem(str(staging.files[1]), key, message, fix)
 
 
 @contextlib.contextmanager
-def _broker(broker: str, folder: Path) -> Iterator[str]:
+def _broker(broker: str, folder: Path) -> Iterator[tuple[str, EmbeddedBroker | None]]:
     """Yields the URL of a broker that is there, or of one that lives as long as the context."""
     match broker:
         case "iotcore" | "mosquitto" as kind:
             with EmbeddedBroker(kind, folder) as embedded:
-                yield _without_password(embedded.url, folder / "password")
+                yield _without_password(embedded.url, folder / "password"), embedded
         case _:
-            yield broker
+            yield broker, None
+
+
+def _link(broker: str) -> LinkProxy:
+    url = BrokerUrl.parse(broker)
+    return LinkProxy(url.port, target_host=url.host)
 
 
 def _without_password(url: str, path: Path) -> str:
@@ -105,25 +166,30 @@ def _without_password(url: str, path: Path) -> str:
     return f"{parsed}?password_file={quote(str(path))}"
 
 
-def _start_coordinator(crew: Crew, job: Job, staging: Staging, folder: Path, broker: str) -> Child:
+def _coordinator(job: Job, staging: Staging, folder: Path, broker: str) -> Role:
     job_path, fleet_path = staging.files
-    # -P: the folder we stand in must not hide an installed package.
-    command = [sys.executable, "-P", "-m", "coordinator.main", "coordinator", str(job_path)]
-    command += ["--fleet", str(fleet_path), "--broker", broker]
-    command += ["--resume" if staging.resume else "--run-dir", str(folder)]
-    command += ["--exit-with-parent", *staging.overrides]
-    return crew.start("coordinator", command, log=None, threads=job.server.threads_per_worker)
+
+    def command() -> list[str]:
+        # -P: the folder we stand in must not hide an installed package.
+        words = [sys.executable, "-P", "-m", "coordinator.main", "coordinator", str(job_path)]
+        words += ["--fleet", str(fleet_path), "--broker", broker]
+        # One that is started again goes on, unless its predecessor died before it began.
+        goes_on = staging.resume is not None or any(folder.glob("*.jsonl"))
+        words += ["--resume" if goes_on else "--run-dir", str(folder)]
+        return [*words, "--exit-with-parent", *staging.overrides]
+
+    return Role("coordinator", command, threads=job.server.threads_per_worker)
 
 
-def _start_agent(crew: Crew, device: str, staging: Staging, home: Path) -> None:
+def _agent(device: str, staging: Staging, home: Path) -> Role:
     command = [str(staging.agent_python), "-P", "-m", "device_agent.main"]
     command += ["--config", str(home / "agent.toml"), "--exit-with-parent"]
-    crew.start(f"agent {device}", command, log=home.with_name(f"{home.name}.log"))
+    return Role(f"agent {device}", lambda: command, home.with_name(f"{home.name}.log"))
 
 
 def _obituary(child: Child) -> str:
     tail = child.log_tail().replace("\n", "\n  ")
-    return f"{child.name} ended too soon, with {_told(child)}; end of {child.log}:\n  {tail}"
+    return f"{child.name} ended too soon, with {child.told}; end of {child.log}:\n  {tail}"
 
 
 def _verdict(coordinator: Child) -> Exit:
@@ -131,13 +197,5 @@ def _verdict(coordinator: Child) -> Exit:
     for code in Exit:
         if code == coordinator.code:
             return code
-    sys.stderr.write(f"the coordinator ended with {_told(coordinator)}\n")
+    sys.stderr.write(f"the coordinator ended with {coordinator.told}\n")
     return Exit.CHILD
-
-
-def _told(child: Child) -> str:
-    code = child.code or 0
-    if code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    known = {one.value: f" ({one.sentence})" for one in Exit}
-    return f"exit code {code}{known.get(code, '')}"

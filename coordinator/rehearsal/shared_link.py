@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 from coordinator.fleet import SharedLink
 from coordinator.rehearsal.link_proxy import LinkProxy
@@ -36,10 +35,7 @@ def shared_link(link: SharedLink, broker: str) -> Iterator[str]:
         down_bytes_per_s=_bytes_per_s(link.uplink_mbps),
         delay_s=link.delay_ms / 1e3,
     ) as proxy:
-        parts = urlsplit(broker)
-        login = parts.netloc.rpartition("@")[0]
-        place = f"{login}@127.0.0.1:{proxy.port}" if login else f"127.0.0.1:{proxy.port}"
-        yield urlunsplit(parts._replace(netloc=place))
+        yield proxy.via(broker)
 
 
 def _bytes_per_s(rate_mbps: float | None) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from coordinator.record.run_record import read_lines
+from coordinator.rehearsal.company import RESCUES
 from runtime.exits import Exit
 from tests.rehearsals import Rehearsal
 
@@ -56,13 +57,30 @@ def test_a_rehearsal_that_is_asked_to_stop_can_be_resumed(
     assert [one["writer"] for one in rounds] == [1] * done + [2]
 
 
-def test_an_agent_that_dies_ends_the_rehearsal(start: Callable[..., Rehearsal]) -> None:
+def test_an_agent_that_dies_is_started_again_a_few_times(start: Callable[..., Rehearsal]) -> None:
     rehearsal = start("--rounds", "100000")
     rehearsal.wait_for_a_round()
+    for count in range(1, RESCUES + 1):
+        rehearsal.agent("left").kill()
+        rehearsal.wait_for_event("restarted", count=count)
     rehearsal.agent("left").kill()
     assert rehearsal.wait() == Exit.CHILD
     assert rehearsal.family() == []
-    assert "agent left ended too soon, with signal SIGKILL" in rehearsal.output()
+    output = rehearsal.output()
+    assert f"left: signal SIGKILL; started again (1 of {RESCUES})" in output
+    assert "agent left ended too soon, with signal SIGKILL" in output
+
+
+def test_a_coordinator_that_dies_goes_on_with_its_run(start: Callable[..., Rehearsal]) -> None:
+    rehearsal = start("--rounds", "4")
+    rehearsal.wait_for_a_round()
+    rehearsal.coordinator().kill()
+    assert rehearsal.wait() == Exit.OK, rehearsal.output()
+    assert rehearsal.family() == []
+    rounds = read_lines(rehearsal.latest / "rounds.jsonl")
+    assert [one["round"] for one in rounds] == [1, 2, 3, 4]
+    assert rounds[-1]["writer"] == 2
+    assert "the coordinator: signal SIGKILL; started again (1 of" in rehearsal.output()
 
 
 def test_agents_that_cannot_start_show_their_log(
