@@ -10,7 +10,7 @@ import math
 import random
 from bisect import bisect_right
 
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 
 _PACKET_BYTES = 1460
 _MQTT_BYTES = 19
@@ -65,12 +65,20 @@ class Line:
             begin_s = change_s
         raise AssertionError("the last rate of a trace holds for ever")
 
+    def held_to(self, cap_bytes_per_s: float | None, times: float = 1.0) -> Line:
+        """Returns a line at one of `times`-th of its rates, and never faster than the cap."""
+        cap = math.inf if cap_bytes_per_s is None else cap_bytes_per_s
+        rates = tuple((from_s, min(cap, rate / times)) for from_s, rate in self.rates)
+        if not rates and cap_bytes_per_s is not None:
+            rates = ((0.0, cap_bytes_per_s),)
+        return evolve(self, rates=rates)
+
 
 class Pipe:
     """Carries messages over a line, one after the other, in order."""
 
     def __init__(self, line: Line, seed: str = "") -> None:
-        self._line = line
+        self._own = self._line = line
         self._random = random.Random(seed)
         self._free_at_s = 0.0
         self._latest_s = 0.0
@@ -85,6 +93,10 @@ class Pipe:
             late_s += _RETRANSMISSION_S + 2 * line.delay_s
         self._latest_s = max(self._latest_s, self._free_at_s + late_s)
         return self._latest_s
+
+    def throttle(self, cap_bytes_per_s: float | None, times: float) -> None:
+        """Holds its line to less, from the next message on."""
+        self._line = self._own.held_to(cap_bytes_per_s, times)
 
     def clear(self, now: float) -> None:
         """Forgets what is under way: the connection is gone, and its queue with it."""

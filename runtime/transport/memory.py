@@ -41,19 +41,41 @@ class MemoryBroker:
         self._subscribers: TopicTree[MemoryTransport] = TopicTree()
         self._takers: dict[str, tuple[MemoryTransport, ...]] = {}
         """By topic, until somebody joins or leaves."""
-        self._members: set[MemoryTransport] = set()
+        self._members: dict[MemoryTransport, None] = {}
+        """In the order of their coming."""
+        self._waiting: list[Callable[[], None]] | None = None
+        """Who wants to come while there is no broker."""
         self.delivered = 0
 
     def connect(self, link: Link | None = None) -> MemoryTransport:
         """Returns a transport, not yet started. Without a link its messages meet only weather."""
         return MemoryTransport(self, link)
 
+    def kill(self) -> None:
+        """Ends the broker as a crash would: connections and all that it kept are lost."""
+        self._waiting = []
+        self._retained = TopicTree()
+        for member in tuple(self._members):
+            member._lose("the broker is gone")
+
+    def revive(self) -> None:
+        """Starts a broker that knows nothing; everybody comes back."""
+        waiting, self._waiting = self._waiting or [], None
+        for come in waiting:
+            come()
+
     def _later(self, action: Callable[[], None]) -> None:
         delay_s = self._random.uniform(*self._weather.delay_s)
         self._clock.call_at(self._clock.now() + delay_s, action)
 
     def _join(self, member: MemoryTransport) -> None:
-        self._members.add(member)
+        if self._waiting is not None:
+            life = member._life
+            self._waiting.append(lambda: member._rejoin(life))
+            return
+        if member in self._members:
+            return
+        self._members[member] = None
         self._takers.clear()
         member._tell_now(Up())
         for subscription in member._subscriptions:
@@ -63,7 +85,7 @@ class MemoryBroker:
 
     def _leave(self, member: MemoryTransport) -> None:
         if member in self._members:
-            self._members.remove(member)
+            del self._members[member]
             self._takers.clear()
             for subscription in member._subscriptions:
                 self._subscribers.at(subscription).remove(member)
@@ -98,11 +120,13 @@ class MemoryTransport:
         self._life = 0
         self._losses = 0
         """How often all that was on its way to the broker was lost."""
+        self._held: list[Callable[[], None]] | None = None
+        """What a silent link does not let pass; None while it is none."""
 
     def start(self, listener: Listener, subscriptions: tuple[str, ...], will: Will) -> None:
         self._listener, self._will = listener, will
         self._subscriptions = subscriptions
-        self._broker._join(self)
+        self._rejoin(self._life)
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None
@@ -110,9 +134,9 @@ class MemoryTransport:
         # Told also when the connection is lost meanwhile, as the contract says.
         flushed = Flushed(len(payload))
         if self._link is None or self not in self._broker._members:
-            self._broker._later(lambda: self._tell(flushed))
+            self._broker._later(lambda: self._pass(lambda: self._tell(flushed)))
             if self in self._broker._members:
-                self._broker._publish(topic, payload, retain)
+                self._pass(lambda: self._broker._publish(topic, payload, retain))
         else:
             self._send(self._link, Arrived(topic, payload), retain)
 
@@ -134,18 +158,63 @@ class MemoryTransport:
         """Loses the connection and everything under way; comes back after `outage_s`."""
         if self._listener is None:
             return
+        clock, life = self._broker._clock, self._disconnect(reason)
+        clock.call_at(clock.now() + outage_s, lambda: self._rejoin(life))
+
+    def silence(self, patience_s: float) -> None:
+        """Lets nothing pass and tells nobody, until `resume`; then all of it comes.
+
+        After `patience_s` both ends give the connection up, and what was held is lost.
+        """
+        if self._held is not None:
+            return
+        self._held = []
+        clock, life = self._broker._clock, self._life
+        clock.call_at(clock.now() + patience_s, lambda: self._give_up(life))
+
+    def resume(self) -> None:
+        """Ends a `silence`; a connection that was given up comes back."""
+        held, self._held = self._held or [], None
+        for action in held:
+            self._broker._clock.post(action)
+        if self not in self._broker._members:
+            self._rejoin(self._life)
+
+    def _give_up(self, life: int) -> None:
+        if self._held is None or self._life != life or self not in self._broker._members:
+            return
+        self._disconnect("nothing was heard for too long")
+        if self._will is not None:
+            self._broker._publish(self._will.topic, self._will.payload, retain=True)
+
+    def _lose(self, reason: str) -> None:
+        """Loses the connection to a broker that is gone; comes back with it."""
+        life = self._disconnect(reason)
+        self._rejoin(life)
+
+    def _disconnect(self, reason: str) -> int:
+        """Loses the connection and everything under way; returns the number of the next one."""
         self._life += 1
         self._losses += 1
         self._broker._leave(self)
         self._tell_now(Down(reason))
-        clock, life = self._broker._clock, self._life
+        if self._held is not None:
+            self._held.clear()
         if self._link is not None:
-            self._link.clear(clock.now())
-        clock.call_at(clock.now() + outage_s, lambda: self._rejoin(life))
+            self._link.clear(self._broker._clock.now())
+        return self._life
 
     def _rejoin(self, life: int) -> None:
-        if self._listener is not None and self._life == life:
+        # A silent link lets nobody come; `resume` asks again.
+        if self._listener is not None and self._life == life and self._held is None:
             self._broker._join(self)
+
+    def _pass(self, action: Callable[[], None]) -> None:
+        """Does what the link lets pass, now or when it does."""
+        if self._held is None:
+            action()
+        else:
+            self._held.append(action)
 
     def _send(self, link: Link, message: Arrived, retain: bool) -> None:
         """Brings a message to the broker over the link."""
@@ -157,8 +226,8 @@ class MemoryTransport:
                 self._broker._publish(message.topic, message.payload, retain)
 
         flushed = Flushed(len(message.payload))
-        clock.call_at(taken_s, arrive)
-        clock.call_at(taken_s + link.back_s, lambda: self._tell(flushed))
+        clock.call_at(taken_s, lambda: self._pass(arrive))
+        clock.call_at(taken_s + link.back_s, lambda: self._pass(lambda: self._tell(flushed)))
 
     def _tell(self, event: TransportEvent) -> None:
         if self._listener is not None:
@@ -178,10 +247,11 @@ class MemoryTransport:
 
         def receive() -> None:
             if self._link is None:
-                tell()
+                self._pass(tell)
             elif self._life == life:
                 clock = self._broker._clock
-                clock.call_at(self._link.down.carry(_size_bytes(event), clock.now()), tell)
+                comes_s = self._link.down.carry(_size_bytes(event), clock.now())
+                clock.call_at(comes_s, lambda: self._pass(tell))
 
         self._broker._later(receive)
 

@@ -73,3 +73,19 @@ def test_impossible_traces_are_refused(rates: tuple[tuple[float, float], ...]) -
 def test_values_hold_from_their_time_on() -> None:
     trace = ((1.0, 10.0), (2.0, 20.0))
     assert [value_at(trace, at, 5.0) for at in (0.0, 1.0, 1.9, 2.0, 9.0)] == [5, 10, 10, 20, 20]
+
+
+def test_a_throttled_pipe_is_slower_from_the_next_message_on_and_never_faster() -> None:
+    pipe = Pipe(Line(((0.0, 1000.0), (10.0, 100.0))))
+    assert pipe.carry(1000, now=0.0) == pytest.approx(1.0)
+    pipe.throttle(200.0, 1.0)
+    assert pipe.carry(400, now=1.0) == pytest.approx(3.0)
+    assert pipe.carry(200, now=12.0) == pytest.approx(14.0)
+    pipe.throttle(None, 5.0)
+    assert pipe.carry(200, now=20.0) == pytest.approx(30.0)
+    pipe.throttle(None, 1.0)
+    assert pipe.carry(200, now=30.0) == pytest.approx(32.0)
+
+
+def test_a_line_without_a_rate_takes_the_cap() -> None:
+    assert Line().held_to(50.0, 3.0).sent_at(0.0, 100.0) == pytest.approx(2.0)

@@ -87,3 +87,72 @@ def test_an_outage_loses_what_is_on_the_link_and_its_queue() -> None:
     assert heard.times(Arrived) == pytest.approx([1.0, 4.6])
     assert (told.times(Down), told.times(Up)) == ([1.5], [0.0, 3.5])
     assert len(told.times(Flushed)) == 4
+
+
+def _send(sender: MemoryTransport, retain: bool = False) -> None:
+    sender.publish("t", bytes(10), qos=1, retain=retain, expiry_s=None)
+
+
+def test_a_silent_link_holds_both_directions_and_tells_nobody() -> None:
+    clock = VirtualClock()
+    broker = MemoryBroker(clock, NO_WEATHER)
+    board, other = broker.connect(Link(Line(), Line())), broker.connect()
+    told, heard = Ear(clock), Ear(clock)
+    _start(board, told, "t")
+    _start(other, heard, "t")
+    clock.call_at(1.0, lambda: board.silence(15.0))
+    clock.call_at(2.0, lambda: _send(board))
+    clock.call_at(3.0, lambda: _send(other))
+    clock.call_at(5.0, board.resume)
+    _finish(clock)
+    assert heard.times(Arrived) == [3.0, 5.0]
+    assert told.times(Arrived) == [5.0, 5.0]
+    assert told.times(Flushed) == [5.0]
+    assert told.times(Down) == []
+
+
+def test_a_link_that_is_silent_for_long_is_given_up_by_both_ends() -> None:
+    clock = VirtualClock()
+    broker = MemoryBroker(clock, NO_WEATHER)
+    board, other = broker.connect(Link(Line(), Line())), broker.connect()
+    told, heard = Ear(clock), Ear(clock)
+    board.start(told, ("t",), Will("t", b"gone"))
+    _start(other, heard, "t")
+    clock.call_at(1.0, lambda: board.silence(15.0))
+    clock.call_at(2.0, lambda: _send(board))
+    clock.call_at(30.0, board.resume)
+    clock.call_at(31.0, lambda: _send(board))
+    _finish(clock)
+    assert (told.times(Down), told.times(Up)) == ([16.0], [0.0, 30.0])
+    assert [(at_s, event.payload) for at_s, event in heard.heard if isinstance(event, Arrived)] == [
+        (16.0, b"gone"),
+        (31.0, bytes(10)),
+    ]
+
+
+def test_who_starts_behind_a_silent_link_comes_when_it_speaks() -> None:
+    clock = VirtualClock()
+    board, told = MemoryBroker(clock, NO_WEATHER).connect(Link(Line(), Line())), Ear(clock)
+    board.silence(15.0)
+    _start(board, told, "t")
+    clock.call_at(40.0, board.resume)
+    _finish(clock)
+    assert told.times(Up) == [40.0]
+
+
+def test_a_killed_broker_forgets_and_everybody_comes_back() -> None:
+    clock = VirtualClock()
+    broker = MemoryBroker(clock, NO_WEATHER)
+    ears = [Ear(clock), Ear(clock)]
+    transports = [broker.connect(), broker.connect(Link(Line(), Line()))]
+    for transport, ear in zip(transports, ears, strict=True):
+        _start(transport, ear, "t")
+    clock.call_at(1.0, lambda: _send(transports[0], retain=True))
+    clock.call_at(2.0, broker.kill)
+    clock.call_at(3.0, lambda: _send(transports[1]))
+    clock.call_at(4.0, broker.revive)
+    clock.call_at(5.0, lambda: _send(transports[1]))
+    _finish(clock)
+    for ear in ears:
+        assert (ear.times(Down), ear.times(Up)) == ([2.0], [0.0, 4.0])
+        assert ear.times(Arrived) == [1.0, 5.0]
