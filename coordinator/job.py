@@ -27,7 +27,9 @@ from runtime.schedules import ScheduleSpec
 CROSS_ENTROPY = "cross-entropy"
 """The one loss that needs no file of the user's."""
 
-PlannerName = Literal["fixed", "optimal", "alternating", "equal-bandwidth", "common-cut", "unpaced"]
+PlannerName = Literal[
+    "fixed", "optimal", "alternating", "equal-bandwidth", "common-cut", "unpaced", "full-local"
+]
 CodecName = Literal["fp32", "fp16", "int8"]
 
 
@@ -100,9 +102,13 @@ class Planner:
 
 @frozen
 class CutLimits:
-    """[cuts]: the shallowest cut that the job allows, by name; None allows all."""
+    """[cuts]: the shallowest cut that the job allows, by name; None allows all.
+
+    With `whole`, every planner may let a device train the whole model; else `full-local` alone.
+    """
 
     minimum: str | None = field(default=None, validator=optional(not_empty))
+    whole: bool = False
 
 
 @frozen

@@ -194,7 +194,7 @@ class World:
 
 
 class NullWorld(World):
-    """A fleet of boards that hash instead of learning."""
+    """A fleet of boards that hash instead of learning; some of them train the whole model."""
 
     def __init__(
         self,
@@ -204,12 +204,13 @@ class NullWorld(World):
         *,
         weather: Weather | None = None,
         seed: int = 0,
+        cuts: tuple[str, ...] = CUTS,
     ) -> None:
         names = tuple(DeviceId(f"board-{index}") for index in range(devices))
         held = {name: 20 + 7 * index for index, name in enumerate(names)}
         batches = {name: 4 + index % 3 for index, name in enumerate(names)}
         recipe = Recipe(7, rounds, local_steps, OptimiserSpec("sgd", lr=0.1), ScheduleSpec())
-        planner = FixedPlanner(batches, "fp32", "fp32", _cut)
+        planner = FixedPlanner(batches, "fp32", "fp32", lambda *at: _cut(cuts, *at))
         self.null = NullLaboratory(held)
         super().__init__(names, recipe, planner, self.null, weather=weather, seed=seed)
 
@@ -219,9 +220,9 @@ class NullWorld(World):
         return self.null.disk[self.recipe.rounds].chain
 
 
-def _cut(device: DeviceId, round: int) -> str:
-    """Another cut in every round; one of them is the whole model."""
-    return CUTS[(int(device.rpartition("-")[2]) + round) % len(CUTS)]
+def _cut(cuts: tuple[str, ...], device: DeviceId, round: int) -> str:
+    """Another one in every round."""
+    return cuts[(int(device.rpartition("-")[2]) + round) % len(cuts)]
 
 
 def _courier() -> Courier:

@@ -101,11 +101,12 @@ def _questions(args: argparse.Namespace, job: Job, fleet: Fleet) -> _Questions:
     refuse(cut_problems(job, args.job, fleet, job_files.fleet_path(args), traced))
     assumed = _priors(args, job, fleet, traced)
     problem = priors.build_problem(job, fleet, traced, assumed)
+    whole = priors.with_whole_model(problem, job, fleet, traced)
     coarser = priors.with_coarser_codecs(job)
     return _Questions(
         problem=problem,
-        whole=priors.with_whole_model(problem, job, fleet, traced),
-        fixed=priors.with_cuts_of(problem, fleet, traced),
+        whole=whole,
+        fixed=priors.with_cuts_of(whole, fleet, traced),
         coarser=priors.build_problem(coarser, fleet, traced, assumed) if coarser else None,
         premises=tuple(_premises(job, fleet, assumed)),
     )
@@ -198,10 +199,10 @@ def _row(candidate: Candidate, optimal_s: float | None) -> tuple[str, str, str, 
 
 
 def _draw(solution: Solution, job: Job, path: Path) -> None:
-    from coordinator.record.gantt import plot_round
+    from coordinator.record.round_picture import plot_planned
 
     title = f"{job.name}: a round planned by {solution.planner}, predicted from priors"
-    plot_round(solution, job.training.local_steps, path, title)
+    plot_planned(solution, job.training.local_steps, path, title)
 
 
 def _speed(text: str) -> float | None:

@@ -13,6 +13,7 @@ from coordinator.cutting.traced_model import TracedModel, trace
 from coordinator.fleet import Fleet
 from coordinator.job import Job
 from runtime.errors import Problem
+from runtime.program import WHOLE_MODEL
 
 _NAMES_SHOWN = 8
 
@@ -30,7 +31,10 @@ def cut_problems(
     """Returns every cut that the model does not have, or that lies above `[cuts] minimum`."""
     depths = _depths(traced)
     minimum = job.cuts.minimum
-    problems = []
+    problems = [] if traced.whole else list(_never_whole(job, job_path))
+    if minimum == WHOLE_MODEL:
+        problems.append(_no_minimum(job_path))
+        minimum = None
     if minimum is not None and minimum not in depths:
         problems.append(_unknown(job_path, "cuts.minimum", minimum, traced))
     least = depths.get(minimum, 0) if minimum is not None else 0
@@ -54,8 +58,22 @@ def _named(fleet: Fleet) -> Iterator[tuple[str, str]]:
 def _depths(traced: TracedModel) -> dict[str, int]:
     """Returns the place of every name and alias in the order from input to output."""
     return {
-        name: place for place, cut in enumerate(traced.cuts) for name in (cut.name, *cut.aliases)
+        name: place for place, cut in enumerate(traced.places) for name in (cut.name, *cut.aliases)
     }
+
+
+def _never_whole(job: Job, path: Path) -> Iterator[Problem]:
+    """Yields what lets devices train a whole model that only a server can finish."""
+    message = "no device can train it whole: its output is not one float tensor, the batch first"
+    if job.cuts.whole:
+        yield Problem(str(path), "cuts.whole", message, "write false")
+    if job.planner.name == "full-local":
+        yield Problem(str(path), "planner.name", message, "take another planner")
+
+
+def _no_minimum(path: Path) -> Problem:
+    message = f"{WHOLE_MODEL!r} is no place to cut"
+    return Problem(str(path), "cuts.minimum", message, "take the planner 'full-local'")
 
 
 def _unknown(path: Path, key: str, name: str, traced: TracedModel) -> Problem:

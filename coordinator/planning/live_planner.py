@@ -139,7 +139,9 @@ class LivePlanner:
         options = build_options(cuts, BoardProfile(times, {}), (floor,), self.model, shape)
         # Finer codecs than the job's cost bytes and would change what is learnt.
         wanted = (survey.codec_up, survey.codec_down)
-        return tuple(one for one in options if (one.codec_up, one.codec_down) == wanted)
+        return tuple(
+            one for one in options if one.is_whole_model or (one.codec_up, one.codec_down) == wanted
+        )
 
     def _told(
         self, round: int, solution: Solution, absent: tuple[LeftOut, ...], closing_s: float
@@ -189,6 +191,8 @@ def _with_trips(option: Option, round_trip_s: float) -> Option:
 
 def _trips(size_bytes: float) -> float:
     """A small letter travels in its offer; a large one waits for offer and grant."""
+    if size_bytes == 0:
+        return 0.0
     return 0.5 if size_bytes <= INLINE_LIMIT_BYTES else 1.5
 
 

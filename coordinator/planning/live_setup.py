@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from coordinator.cutting.traced_model import FLOAT32_BYTES, TracedModel
+from coordinator.cutting.traced_model import FLOAT32_BYTES, Cut, TracedModel
 from coordinator.fleet import Fleet
 from coordinator.job import Job, Planner
+from coordinator.planning.full_local import FullLocal
 from coordinator.planning.hysteresis import Hysteresis
 from coordinator.planning.lending import Lending
 from coordinator.planning.live_planner import LivePlanner
@@ -18,6 +19,7 @@ from coordinator.planning.unpaced import Unpaced
 from coordinator.profiling.cut_survey import CutSurvey
 from runtime.ids import DeviceId
 from runtime.optimisers import Optimiser
+from runtime.program import WHOLE_MODEL
 from runtime.transfers.courier import CourierLimits
 
 _MB = 1e6
@@ -30,12 +32,17 @@ def live_planner(
     """Returns the planner that `[planner]` names, which is not the fixed one.
 
     `buffer_bytes` are those of the whole model, `labels_bytes` those of one sample as they travel.
-    Raises ModelError for a minimum cut that the model does not have.
+    Raises ModelError for a minimum cut that the model does not have, and where devices should
+    train a whole model that cannot be trained so.
     """
-    first = traced.cuts.index(traced.cut(job.cuts.minimum)) if job.cuts.minimum else 0
     batches = {DeviceId(one.id): one.batch or job.training.batch for one in fleet.devices}
     survey = CutSurvey(
-        traced.cuts[first:], traced.flops_per_sample, batches, job.codec.up, job.codec.down
+        _cuts(job, traced),
+        traced.flops_per_sample,
+        batches,
+        job.codec.up,
+        job.codec.down,
+        known=traced.places,
     )
     slots = len(Optimiser(job.optimiser).slots_for({"weight": np.zeros(1, np.float32)}))
     return LivePlanner(
@@ -47,6 +54,15 @@ def live_planner(
         hysteresis=Hysteresis(job.planner.hysteresis),
         static_shares=job.planner.shares == "static",
     )
+
+
+def _cuts(job: Job, traced: TracedModel) -> tuple[Cut, ...]:
+    """Returns the cuts that the planner may choose from."""
+    if job.planner.name == FullLocal.name:
+        return (traced.cut(WHOLE_MODEL),)
+    first = traced.cuts.index(traced.cut(job.cuts.minimum)) if job.cuts.minimum else 0
+    whole = (traced.cut(WHOLE_MODEL),) if job.cuts.whole else ()
+    return (*traced.cuts[first:], *whole)
 
 
 def _limits(job: Job) -> Problem:

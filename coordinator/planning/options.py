@@ -9,14 +9,12 @@ from attrs import frozen
 
 from coordinator.planning.problem import Option
 from runtime.codecs import encoded_bytes
-from runtime.program import Codec
+from runtime.program import WHOLE_MODEL, Codec
 
 if TYPE_CHECKING:
     from coordinator.cutting.traced_model import Cut
 
 FINEST_FIRST: tuple[Codec, ...] = ("fp32", "fp16", "int8")
-WHOLE_MODEL = "whole-model"
-"""The name of the cut behind the last layer: the device trains everything."""
 
 
 @frozen
@@ -80,6 +78,7 @@ def build_options(
     """Returns the legal options in order of depth, the finest codecs of each cut first.
 
     `cuts` and `floors` go from input to output; where no floor applies, every codec may be used.
+    The whole model, if it is among the cuts, is one option: nothing is coded.
     Raises ValueError for a minimum cut or a floor at a cut that the model does not have.
     """
     names = [cut.name for cut in cuts]
@@ -116,6 +115,10 @@ def _at(
 ) -> Iterator[Option]:
     times = profile.times[cut.name]
     estimate = cut.training_memory_bytes(step.batch) + profile.runtime_bytes
+    memory_bytes = profile.memory_bytes.get(cut.name, estimate)
+    if cut.name == WHOLE_MODEL:
+        yield whole_model(times.forward_s, times.backward_s, memory_bytes, model)
+        return
     buffer_bytes = cut.training_memory_fixed_bytes - 4 * cut.device_parameter_bytes
     shape = (step.batch, *cut.smashed_shape)
     # Value, gradient and slots of the parameters behind the cut.
@@ -132,7 +135,7 @@ def _at(
                 up_bytes=encoded_bytes(up, shape) + step.labels_bytes + step.overhead_bytes,
                 down_bytes=encoded_bytes(down, shape) + step.overhead_bytes,
                 state_bytes=_state_bytes(cut.device_parameter_bytes, buffer_bytes, model),
-                device_memory_bytes=profile.memory_bytes.get(cut.name, estimate),
+                device_memory_bytes=memory_bytes,
                 replica_memory_bytes=replica + model.buffer_bytes - buffer_bytes,
             )
 

@@ -68,7 +68,7 @@ def build_problem(job: Job, fleet: Fleet, traced: TracedModel, priors: Priors) -
     cut that the model does not have.
     """
     memory_mb, size = job.server.memory_mb, _model_size(job, traced)
-    return Problem(
+    problem = Problem(
         devices=tuple(_device(job, device, traced, size, priors) for device in fleet.devices),
         local_steps=job.training.local_steps,
         uplink_bytes_per_s=priors.uplink_bytes_per_s,
@@ -76,31 +76,38 @@ def build_problem(job: Job, fleet: Fleet, traced: TracedModel, priors: Priors) -
         server_workers=job.server.workers,
         server_memory_bytes=None if memory_mb is None else memory_mb * _MB,
     )
+    return with_whole_model(problem, job, fleet, traced) if job.cuts.whole else problem
 
 
 def with_whole_model(problem: Problem, job: Job, fleet: Fleet, traced: TracedModel) -> Problem:
-    """Returns the problem with one more option for each device: to train everything itself.
+    """Returns the problem with the option for each device to train everything itself.
 
-    Its memory is an estimate from below: activations behind the last cut are left out.
+    A model that cannot be trained whole leaves the problem as it is.
     """
     size = _model_size(job, traced)
-    devices = tuple(
-        evolve(one, options=(*one.options, _whole(job, fleet.device(one.id), traced, size)))
-        for one in problem.devices
-    )
-    return evolve(problem, devices=devices)
+    devices = []
+    for one in problem.devices:
+        cuts = tuple(option for option in one.options if not option.is_whole_model)
+        whole = _whole(job, fleet.device(one.id), traced, size)
+        devices.append(evolve(one, options=(*cuts, *whole)))
+    return evolve(problem, devices=tuple(devices))
 
 
 def with_cuts_of(problem: Problem, fleet: Fleet, traced: TracedModel) -> Problem:
     """Returns the problem with only the cut that the fleet file names for the first round.
 
-    Raises ModelError for a cut that the model does not have. A device without a cut keeps all.
+    `problem` has the option to train the whole model, which a device without a cut does not keep;
+    it keeps all others. Raises ModelError for a cut that the model does not have.
     """
     devices = []
     for one in problem.devices:
         named = fleet.device(one.id)
         cut = traced.cut(named.cut_at(1)).name if named.cut or named.cuts else None
-        kept = tuple(option for option in one.options if cut in (None, option.cut))
+        kept = tuple(
+            option
+            for option in one.options
+            if option.cut == cut or (cut is None and not option.is_whole_model)
+        )
         devices.append(evolve(one, options=kept))
     return evolve(problem, devices=tuple(devices))
 
@@ -196,11 +203,12 @@ def _buffer_bytes(segment: Segment) -> int:
     return sum(one.numel() * one.element_size() for one in segment.buffers())
 
 
-def _whole(job: Job, device: Device, traced: TracedModel, size: ModelSize) -> Option:
-    batch, last = device.batch or job.training.batch, traced.cuts[-1]
-    rest_bytes = (2 + size.optimiser_slots) * (size.parameter_bytes - last.device_parameter_bytes)
-    memory_bytes = last.training_memory_bytes(batch) + rest_bytes + AGENT_BYTES
-    return whole_model(*_step_s(device, traced.flops_per_sample * batch), memory_bytes, size)
+def _whole(job: Job, device: Device, traced: TracedModel, size: ModelSize) -> Iterator[Option]:
+    if traced.whole is not None:
+        batch = device.batch or job.training.batch
+        memory_bytes = traced.whole.training_memory_bytes(batch) + AGENT_BYTES
+        step_s = _step_s(device, traced.flops_per_sample * batch)
+        yield whole_model(*step_s, memory_bytes, size)
 
 
 def _coarser(codec: CodecName) -> CodecName:

@@ -13,7 +13,7 @@ from coordinator.profiling.time_model import Load
 from runtime.emulation_spec import TRAINING_FACTOR
 from runtime.ids import DeviceId
 from runtime.presence import DevicePresence
-from runtime.program import Codec
+from runtime.program import WHOLE_MODEL, Codec
 
 if TYPE_CHECKING:
     from coordinator.cutting.traced_model import Cut
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class CutSurvey:
     """Chooses what to probe: the shallowest, a middle and the deepest cut that fit a board.
 
-    `cuts` are the legal ones from input to output, and `flops_per_sample` is the whole model's.
+    `cuts` are those to choose from, in order from input to output, the whole model last if it is
+    one of them; `flops_per_sample` is the whole model's. `known` are more, which plans may name
+    that were made elsewhere.
     """
 
     cuts: tuple[Cut, ...]
@@ -31,6 +33,7 @@ class CutSurvey:
     batches: Mapping[DeviceId, int]
     codec_up: Codec
     codec_down: Codec
+    known: tuple[Cut, ...] = ()
 
     def probes(self, birth: DevicePresence) -> tuple[Assignment, ...]:
         """Returns the cuts to probe, the shallowest first; of equal work, one is enough."""
@@ -41,10 +44,7 @@ class CutSurvey:
         ]
         # A board that nothing seems to fit may know better than an estimate.
         chosen = _three_of(fitting or list(self.cuts[:1]))
-        return tuple(
-            Assignment(birth.device, cut.name, self.codec_up, self.codec_down, batch)
-            for cut in chosen
-        )
+        return tuple(self._assignment(birth.device, cut.name, batch) for cut in chosen)
 
     def before(self, refused: Container[str]) -> tuple[Cut, ...]:
         """Returns the cuts in front of the first that is refused: deeper ones hold its layers."""
@@ -66,8 +66,14 @@ class CutSurvey:
         flops = TRAINING_FACTOR * batch * (self.flops_per_sample - cut.device_flops_per_sample)
         return Load(flops, float(batch * cut.smashed_bytes_per_sample))
 
+    def _assignment(self, device: DeviceId, cut: str, batch: int) -> Assignment:
+        if cut == WHOLE_MODEL:
+            return Assignment.of_whole_model(device, batch)
+        return Assignment(device, cut, self.codec_up, self.codec_down, batch)
+
     def _cut(self, name: str) -> Cut:
-        return next(cut for cut in self.cuts if name in (cut.name, *cut.aliases))
+        cuts = (*self.cuts, *self.known)
+        return next(cut for cut in cuts if name in (cut.name, *cut.aliases))
 
 
 def _three_of(cuts: list[Cut]) -> list[Cut]:

@@ -126,7 +126,7 @@ class TestRecovery:
 
 class TestFixed:
     def test_learns_what_it_always_learnt_and_measures_nothing(self) -> None:
-        world = NullWorld(3, 3)
+        world = NullWorld(3, 3, cuts=("shallow", "middle", "deep"))
         world.start_all()
         world.run()
         assert world.chain.hex() == FIXED_CHAIN
