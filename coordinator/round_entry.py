@@ -47,6 +47,7 @@ def _device_entry(duty: Duty, local_steps: int, began_s: float) -> dict[str, Any
         "codec_up": assignment.codec_up,
         "codec_down": assignment.codec_down,
         "attempt": duty.attempt.number,
+        "steps": local_steps,
         "samples": duty.samples,
         "train_loss": duty.mean_loss,
         "duration_s": duty.returned_at_s - began_s,

@@ -130,7 +130,7 @@ def _train(
 
 
 def _conclude(record: RunRecord, job: Job, wall_s: float) -> None:
-    """Writes the summary and the picture, and tells of both."""
+    """Writes the summary and the pictures, and tells of them."""
     rounds = record.rounds()
     summary = summarise(
         rounds, wall_s=wall_s, run=record.run, job=job.name, rounds_planned=job.training.rounds
@@ -139,9 +139,11 @@ def _conclude(record: RunRecord, job: Job, wall_s: float) -> None:
     lines = ["", in_words(summary), f"summary {record.summary_path}"]
     if rounds:
         from coordinator.record.plots import plot_training
+        from coordinator.record.round_picture import plot_last
 
         plot_training(rounds, record.plot_path, record.run)
-        lines.append(f"picture {record.plot_path}")
+        plot_last(record, record.round_plot_path)
+        lines += [f"picture {record.plot_path}", f"picture {record.round_plot_path}"]
     if len(rounds) < job.training.rounds:
         lines.append(f"go on with: --resume {record.folder}")
     sys.stdout.write("\n".join(lines) + "\n")

@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|measure",
         help="how fast one worker of the server trains, in 1e9 operations a second (default: 40)",
     )
+    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw the last round")
     parser.add_argument(
         "--runs",
         type=Path,
@@ -80,6 +81,11 @@ def run(args: argparse.Namespace) -> Exit:
     setting = Setting(conditions, learn=args.learn, **given)
     simulated = simulate(job, fleet, record, setting, replayed=plans)
     _conclude(record, job, simulated)
+    if args.picture and record.rounds():
+        from coordinator.record.round_picture import plot_last
+
+        plot_last(record, args.picture)
+        sys.stdout.write(f"picture {args.picture}\n")
     if simulated.halt.code is not Exit.OK:
         sys.stderr.write(f"{simulated.halt.reason}\n")
     return simulated.halt.code
@@ -111,6 +117,7 @@ def _conclude(record: RunRecord, job: Job, simulated: Simulated) -> None:
         run=record.run,
         job=job.name,
         rounds_planned=job.training.rounds,
+        plans=record.plans(),
     )
     write_summary(record.summary_path, summary)
     sys.stdout.write(f"{in_words(summary, most=_BOARDS_SHOWN)}\nsummary {record.summary_path}\n")

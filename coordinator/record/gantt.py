@@ -1,126 +1,136 @@
-"""The picture of one planned round: what every board does when, and what it waits for."""
+"""Drawing a round: what every board does when, each phase a bar, one lane beside the other."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from coordinator.planning.problem import RoundTerms
-from coordinator.planning.solution import DevicePlan, Solution
 from runtime.atomic_file import write_atomically
 
 _INK = "#333333"
-_FAINT = "#888888"
 _GRID = "#e3e3e3"
-_PHASES: dict[str, tuple[str, str]] = {
+PHASES: dict[str, tuple[str, str]] = {
+    "opening_s": ("opening", "#cccccc"),
     "state_down_s": ("layer state down", "#cc79a7"),
     "forward_s": ("forward", "#009e73"),
     "upload_s": ("upload", "#56b4e9"),
+    "queue_s": ("server's queue", "#f3d28b"),
     "server_s": ("server", "#e69f00"),
     "download_s": ("download", "#0072b2"),
     "backward_s": ("backward", "#00664b"),
     "state_up_s": ("layer state up", "#8d4f72"),
 }
-"""Label and colour: the palette of Okabe and Ito, and darker shades of it."""
-_STEP_PHASES = ("forward_s", "upload_s", "server_s", "download_s", "backward_s")
-_MOST_ROWS = 30
+"""Label and colour in the order of a round: the palette of Okabe and Ito, and shades of it."""
+STEP_PHASES = ("forward_s", "upload_s", "queue_s", "server_s", "download_s", "backward_s")
+MOST_ROWS = 30
 _ROW_INCHES = 0.38
+_PAIR_INCHES = 0.56
+_FULL = (0.0, 0.62)
+_UPPER, _LOWER = (-0.14, 0.42), (0.24, 0.24)
+"""Middle and height of a bar, in rows: alone, and of two in one row."""
 
 
 @frozen
-class _Block:
-    """A stretch of one colour, in seconds."""
+class Lane:
+    """One board's round: seconds by phase, from `start_s` on."""
 
-    start_s: float
-    length_s: float
-    color: str
+    terms: Mapping[str, float]
+    start_s: float = 0.0
 
 
-def plot_round(solution: Solution, local_steps: int, path: Path, title: str) -> None:
-    """Writes a PNG: each device's round with its local steps summed up, and one step to scale.
+@frozen
+class Row:
+    """A board: its name, its lane and, beside it, how it was planned."""
 
-    Of many devices the slowest are drawn. Raises StorageError.
+    name: str
+    lane: Lane
+    planned: Lane | None = None
+    bold: bool = False
+
+    def lanes(self) -> list[tuple[Lane, tuple[float, float], float]]:
+        """Returns every lane with its place in the row and how opaque it is."""
+        if self.planned is None:
+            return [(self.lane, _FULL, 1.0)]
+        return [(self.lane, _UPPER, 1.0), (self.planned, _LOWER, 0.55)]
+
+
+@frozen
+class Gantt:
+    """A picture: rows, the lines that mark times of the round, and titles.
+
+    `marks` are seconds with their words and a style of line; the last one ends the axis. Steps
+    are drawn to scale where there are `local_steps`.
     """
-    plans = _slowest(solution)
-    figure = Figure(figsize=(13, 2.2 + _ROW_INCHES * len(plans)), layout="constrained")
-    figure.suptitle(title, color=_INK, fontsize=12, x=0.01, ha="left", weight="bold")
-    whole, step = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    _draw_round(whole, solution, plans, local_steps)
-    _draw_step(step, plans, local_steps)
-    handles = [Patch(color=color, label=label) for label, color in _PHASES.values()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=7, frameon=False, fontsize=9)
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=130)
-    write_atomically(path, image.getvalue())
+
+    title: str
+    subtitle: str
+    rows: Sequence[Row]
+    marks: Sequence[tuple[float, str, str]]
+    local_steps: int
+    _phases: tuple[str, ...] = field(init=False)
+
+    @_phases.default
+    def _(self) -> tuple[str, ...]:
+        lanes = [lane for row in self.rows for lane, _, _ in row.lanes()]
+        return tuple(name for name in PHASES if any(lane.terms.get(name) for lane in lanes))
+
+    def write(self, path: Path) -> None:
+        """Writes a PNG. Raises StorageError."""
+        paired = any(row.planned is not None for row in self.rows)
+        height = 2.2 + (_PAIR_INCHES if paired else _ROW_INCHES) * len(self.rows)
+        figure = Figure(figsize=(13, height), layout="constrained")
+        figure.suptitle(self.title, color=_INK, fontsize=12, x=0.01, ha="left", weight="bold")
+        whole, step = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+        self._draw_round(whole)
+        self._draw_step(step)
+        handles = [Patch(color=PHASES[name][1], label=PHASES[name][0]) for name in self._phases]
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=9, frameon=False, fontsize=9
+        )
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=130)
+        write_atomically(path, image.getvalue())
+
+    def _draw_round(self, axes: Any) -> None:
+        _tidy(axes, self.subtitle)
+        for number, row in enumerate(self.rows):
+            _bars(axes, number, row, tuple(PHASES), 1)
+        for line, mark in enumerate(self.marks):
+            _mark(axes, line, *mark)
+        axes.set_yticks(range(len(self.rows)), [row.name for row in self.rows], fontsize=9)
+        axes.set_xlim(0, self.marks[-1][0] * 1.02)
+        axes.set_ylim(len(self.rows) - 0.4, -0.55 - 0.2 * len(self.marks))
+        for label, row in zip(axes.get_yticklabels(), self.rows, strict=True):
+            label.set_weight("bold" if row.bold else "normal")
+
+    def _draw_step(self, axes: Any) -> None:
+        _tidy(axes, "One local step")
+        for number, row in enumerate(self.rows):
+            _bars(axes, number, row, STEP_PHASES, self.local_steps)
+        axes.set_xlim(left=0)
 
 
-def _slowest(solution: Solution) -> tuple[DevicePlan, ...]:
-    """Returns the devices to draw, in the order of the plan."""
-    ranked = sorted(solution.devices, key=lambda plan: plan.terms.total_s, reverse=True)
-    shown = {plan.device for plan in ranked[:_MOST_ROWS]}
-    return tuple(plan for plan in solution.devices if plan.device in shown)
+def _bars(axes: Any, number: int, row: Row, phases: Sequence[str], parts: int) -> None:
+    for lane, (middle, height), alpha in row.lanes():
+        at_s = lane.start_s if parts == 1 else 0.0
+        for name in phases:
+            length_s = lane.terms.get(name, 0.0) / parts
+            color = PHASES[name][1]
+            axes.barh(number + middle, length_s, left=at_s, height=height, color=color, alpha=alpha)
+            at_s += length_s
 
 
-def _draw_round(
-    axes: Any, solution: Solution, plans: Sequence[DevicePlan], local_steps: int
-) -> None:
-    left_away = len(solution.devices) - len(plans)
-    title = f"One round; its {local_steps} local steps summed up by phase"
-    _tidy(axes, f"{title}; {left_away} faster boards not shown" if left_away else title)
-    starts_s = _starts_s(solution)
-    for row, plan in enumerate(plans):
-        _bars(axes, row, _blocks(plan.terms, tuple(_PHASES), 1, starts_s[plan.device]))
-    _mark(axes, solution.round_s, f"round ends: {solution.round_s:.2f} s", "-")
-    axes.set_yticks(range(len(plans)), [_name(plan) for plan in plans], fontsize=9)
-    axes.set_xlim(0, solution.round_s * 1.02)
-    axes.set_ylim(len(plans) - 0.4, -0.75)
-    for label, plan in zip(axes.get_yticklabels(), plans, strict=True):
-        label.set_weight("bold" if plan.device == solution.bottleneck else "normal")
-
-
-def _draw_step(axes: Any, plans: Sequence[DevicePlan], local_steps: int) -> None:
-    _tidy(axes, "One local step")
-    for row, plan in enumerate(plans):
-        _bars(axes, row, _blocks(plan.terms, _STEP_PHASES, local_steps, 0.0))
-    axes.set_xlim(left=0)
-
-
-def _starts_s(solution: Solution) -> dict[str, float]:
-    """Returns when each device's round begins: at once, or after the ones before it."""
-    times_s = [plan.terms.total_s for plan in solution.devices]
-    begins = list(accumulate(times_s[:-1], initial=0.0))
-    if solution.sharing == "static":
-        begins = [0.0] * len(times_s)
-    return {plan.device: begin for plan, begin in zip(solution.devices, begins, strict=True)}
-
-
-def _blocks(
-    terms: RoundTerms, phases: Sequence[str], parts: int, start_s: float
-) -> Iterator[_Block]:
-    """Yields the phases one after the other, each divided by `parts`."""
-    for name in phases:
-        length_s = getattr(terms, name) / parts
-        yield _Block(start_s, length_s, _PHASES[name][1])
-        start_s += length_s
-
-
-def _bars(axes: Any, row: int, blocks: Iterator[_Block]) -> None:
-    for block in blocks:
-        axes.barh(row, block.length_s, left=block.start_s, height=0.62, color=block.color)
-
-
-def _mark(axes: Any, at_s: float, text: str, style: str) -> None:
+def _mark(axes: Any, line: int, at_s: float, text: str, style: str) -> None:
     axes.axvline(at_s, color=_INK, lw=1.0, ls=style)
     axes.annotate(
         text,
-        (at_s, -0.72),
+        (at_s, -0.72 - 0.2 * line),
         xytext=(-4, 0),
         textcoords="offset points",
         ha="right",
@@ -128,10 +138,6 @@ def _mark(axes: Any, at_s: float, text: str, style: str) -> None:
         color=_INK,
         fontsize=8,
     )
-
-
-def _name(plan: DevicePlan) -> str:
-    return f"{plan.device}\n{plan.option.cut}"
 
 
 def _tidy(axes: Any, title: str) -> None:

@@ -101,6 +101,10 @@ class RunRecord:
     def plot_path(self) -> Path:
         return self.folder / "training.png"
 
+    @property
+    def round_plot_path(self) -> Path:
+        return self.folder / "round.png"
+
     def plans(self) -> list[Entry]:
         """The plans on record, in order. Raises StorageError."""
         return self._read("plans")

@@ -11,6 +11,12 @@ from statistics import median
 from typing import Any
 
 from coordinator.record.byte_count import ByteCount
+from coordinator.record.foretold import (
+    foretold,
+    overran,
+    prediction_in_words,
+    validity_in_words,
+)
 from coordinator.record.run_record import Entry
 from coordinator.record.text_table import text_table
 from runtime.atomic_file import write_atomically
@@ -45,6 +51,8 @@ def summarise(
         "up_bytes": sum(one["up_bytes"] for one in devices.values()),
         "down_bytes": sum(one["down_bytes"] for one in devices.values()),
         "final_weights_sha256": last.get("weights_sha256"),
+        "foretold": foretold(rounds),
+        "valid_measurement": not overran(devices),
         "devices": devices,
     }
 
@@ -76,7 +84,13 @@ def read_summary(path: Path) -> Summary:
 
 def in_words(summary: Summary) -> str:
     """Returns a few sentences and a table of the devices, in units that people read."""
-    head = [_progress(summary), _quality(summary), _cost(summary), _trouble(summary)]
+    head = [
+        _progress(summary),
+        _quality(summary),
+        _cost(summary),
+        prediction_in_words(summary["foretold"]),
+        _trouble(summary),
+    ]
     if not summary["rounds"]:
         return head[0]
     told = textwrap.fill(" ".join(filter(None, head)), _COLUMNS, break_on_hyphens=False)
@@ -102,6 +116,7 @@ def _device(device: str, rounds: Sequence[Entry]) -> dict[str, Any]:
         "step_p50_s": median(step["p50_s"] for step in steps),
         "step_p90_s": median(step["p90_s"] for step in steps),
         "step_max_s": max(step["max_s"] for step in steps),
+        "steps": sum(part.get("steps", 0) for part in parts),
         "overruns": sum(part["overruns"] for part in parts),
     }
 
@@ -133,7 +148,11 @@ def _trouble(summary: Summary) -> str:
     devices: Mapping[str, Any] = summary["devices"]
     again = {name: one["attempts"] - one["rounds"] for name, one in devices.items()}
     late = {name: one["overruns"] for name, one in devices.items()}
-    words = [_told("repeated attempts", again), _told("steps slower than emulated", late)]
+    words = [
+        _told("repeated attempts", again),
+        _told("steps slower than emulated", late),
+        validity_in_words(devices),
+    ]
     return " ".join(filter(None, words))
 
 

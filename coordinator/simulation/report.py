@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from coordinator.record.foretold import prediction_in_words
 from coordinator.record.run_record import Entry
 from coordinator.record.summary import Summary, codecs, device_ids, duration, megabytes, summarise
 from coordinator.record.text_table import text_table
@@ -17,7 +18,13 @@ TERMS = ("compute_s", "link_s", "server_s", "queue_s")
 
 
 def summary_of(
-    rounds: Sequence[Entry], simulated: Simulated, *, run: str, job: str, rounds_planned: int
+    rounds: Sequence[Entry],
+    simulated: Simulated,
+    *,
+    run: str,
+    job: str,
+    rounds_planned: int,
+    plans: Sequence[Entry] = (),
 ) -> Summary:
     """Returns the summary of a real run, marked as simulated, with the terms of every device."""
     summary = summarise(
@@ -33,7 +40,9 @@ def summary_of(
         **summary,
         "round_s": median(one["duration_s"] for one in rounds) if rounds else None,
         "server_gflops": simulated.server_gflops,
+        "closing_s": median(one["closing_s"] for one in rounds) if rounds else None,
         "messages": simulated.messages,
+        "left_out": list(plans[-1].get("left_out", ())) if plans else [],
     }
 
 
@@ -72,6 +81,9 @@ def _head(summary: Summary) -> list[str]:
             f"The model has accuracy {summary['accuracy']:.2%}, loss {summary['loss']:.4f} "
             "on the evaluation data."
         )
+    if summary["foretold"]["rounds"]:
+        lines.append(prediction_in_words(summary["foretold"]))
+    lines += [f"left out: {one['device']}: {one['reason']}" for one in summary["left_out"]]
     return lines
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 TERMS = (
     "opening_s",
     "state_down_s",
@@ -25,6 +24,7 @@ def part(up_bytes: int = 0, down_bytes: int = 0, **other: Any) -> dict[str, Any]
         "codec_up": "int8",
         "codec_down": "int8",
         "attempt": 1,
+        "steps": 20,
         "samples": 64,
         "train_loss": 0.5,
         "duration_s": 1.5,

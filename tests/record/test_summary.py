@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from coordinator.record.plots import plot_training
-from coordinator.record.run_record import Entry
+from coordinator.record.round_picture import plot_happened, plot_last
+from coordinator.record.run_record import Entry, RunRecord
 from coordinator.record.summary import (
     bytes_by_round,
     duration,
@@ -76,6 +77,7 @@ def test_the_figures_of_a_run() -> None:
         "step_p50_s": 0.02,
         "step_p90_s": 0.03,
         "step_max_s": 0.2,
+        "steps": 60,
         "overruns": 2,
     }
 
@@ -89,6 +91,40 @@ def test_words_name_what_happened() -> None:
     assert "Repeated attempts: pi-zero 1." in text
     assert "slower than emulated" not in text
     assert f"{1:064x}" in text
+
+
+def test_rounds_are_held_against_what_was_foretold() -> None:
+    times = [(1.0, 1.1), (2.0, 1.8), (4.0, 4.8)]
+    rounds = [
+        closed(number, {"a": part()}, predicted_s=predicted_s, duration_s=duration_s)
+        for number, (predicted_s, duration_s) in enumerate(times, start=1)
+    ]
+    told = summary_of([*rounds, closed(4, {"a": part()})])["foretold"]
+    assert [one["round"] for one in told["rounds"]] == [1, 2, 3]
+    assert told["median_error"] == pytest.approx(0.1)
+    assert told["median_absolute_error"] == pytest.approx(0.1)
+    words = " ".join(in_words(summary_of(rounds)).split())
+    assert "3 rounds were foretold; they took 10.0% longer (median; 10.0% off)." in words
+
+
+def test_nothing_is_said_of_predictions_that_nobody_made() -> None:
+    summary = summary_of([closed(1, {"a": part()})])
+    assert summary["foretold"] == {
+        "rounds": [],
+        "median_error": None,
+        "median_absolute_error": None,
+    }
+    assert "foretold" not in in_words(summary)
+
+
+@pytest.mark.parametrize(("overruns", "valid"), [(0, True), (2, True), (3, False)])
+def test_a_machine_that_was_too_slow_measures_nothing(overruns: int, valid: bool) -> None:
+    parts = {"a": part(steps=100, overruns=overruns), "b": part(steps=100)}
+    summary = summary_of([closed(1, parts)])
+    assert summary["valid_measurement"] is valid
+    words = " ".join(in_words(summary).split())
+    assert ("Not a valid measurement: " in words) is not valid
+    assert ("(a in 3%)" in words) is not valid
 
 
 def test_words_for_a_run_that_learned_nothing() -> None:
@@ -115,6 +151,30 @@ def test_a_summary_survives_the_disk(tmp_path: Path) -> None:
 )
 def test_times_are_told_as_people_do(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("devices", [1, 40])
+@pytest.mark.parametrize("planned", [False, True])
+def test_a_round_is_drawn_as_it_happened(tmp_path: Path, devices: int, planned: bool) -> None:
+    terms = {"state_down_s": 0.1, "forward_s": 0.3, "upload_s": 0.2, "server_s": 0.1}
+    names = [f"board-{number}" for number in range(devices)]
+    entry = closed(1, {name: part() for name in names})
+    assigned: list[dict[str, Any]] = [{"device": name, "batch": 4} for name in names]
+    if planned:
+        entry["predicted_s"] = 1.9
+        assigned = [{**one, "predicted": terms} for one in assigned]
+    record = RunRecord.begin(tmp_path)
+    record.append("plans", {"round": 1, "assignments": assigned})
+    record.append("rounds", entry)
+    record.close()
+    plot_last(record, record.round_plot_path)
+    assert (tmp_path / "round.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_old_records_without_terms_are_drawn_too(tmp_path: Path) -> None:
+    old = {key: value for key, value in part().items() if key != "terms"}
+    plot_happened(closed(1, {"a": old}), {"assignments": []}, tmp_path / "round.png", "demo")
+    assert (tmp_path / "round.png").exists()
 
 
 @pytest.mark.parametrize("devices", [1, 12])

@@ -49,6 +49,17 @@ def test_it_tells_and_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert summary["devices"]["left"]["idle_s"] > 0.3
 
 
+def test_a_picture_is_drawn_where_one_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "round.png"
+    assert simulate(tmp_path, "--picture", str(picture), "--planner", "optimal") == Exit.OK
+    assert f"picture {picture}" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    summary = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_text())
+    assert len(summary["foretold"]["rounds"]) == 2
+
+
 def test_conditions_and_learning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "conditions.toml").write_text(CONDITIONS)
     options = ("--conditions", str(tmp_path / "conditions.toml"), "--learn")

@@ -98,7 +98,9 @@ class TestWhatCannotBe:
             assert [one["device"] for one in plan["assignments"]] == ["left"]
             (left_out,) = plan["left_out"]
             assert left_out["device"] == "right"
-            assert "needs" in left_out["reason"] and "1000" in left_out["reason"]
+            assert "needs" in left_out["reason"]
+            assert "1000" in left_out["reason"]
+        assert f"left out: right: {left_out['reason']}" in capsys.readouterr().out
 
     def test_an_impossible_job_is_refused_with_what_would_make_it_possible(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
