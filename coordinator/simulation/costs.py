@@ -40,6 +40,8 @@ class Costs:
 
     def serve_s(self, assignment: Assignment) -> float:
         """Returns how long the server takes for one micro-batch: forward and backward."""
+        if assignment.is_whole_model:
+            return 0.0
         whole, front = self.traced.flops_per_sample, self.traced.cut(assignment.cut)
         flops = (whole - front.device_flops_per_sample) * assignment.batch
         seconds = flops * TRAINING_FACTOR / (self.server_gflops * 1e9)

@@ -13,7 +13,7 @@ from coordinator.simulation.costs import Costs
 from coordinator.simulation.ledger import Ledger
 from coordinator.tasks import OpenRound, Prepare, PreparedProbe, PrepareProbe, ServeStep
 from device_agent.config import Ceilings
-from device_agent.stopwatch import FORWARD_SHARE, Part
+from device_agent.stopwatch import FORWARD_SHARE, Part, Slowdown
 from device_agent.tasks import Backward, Begin, Forward, Trained
 from runtime.clock import Clock
 from runtime.emulation_spec import Emulation
@@ -77,6 +77,7 @@ class ModelledBoard:
         clock: Clock,
         ledger: Ledger,
         slowdown: Trace = (),
+        pace: Slowdown | None = None,
     ) -> None:
         self._device = device
         self._inner = inner
@@ -85,6 +86,7 @@ class ModelledBoard:
         self._clock = clock
         self._ledger = ledger
         self._slowdown = slowdown
+        self._pace = pace or Slowdown()
         self._order: RoundOrder | None = None
         self._steps: dict[int, dict[Part, float]] = {}
 
@@ -103,7 +105,8 @@ class ModelledBoard:
             self._order, self._steps = task.order, {}
         result = self._inner.run(task)
         if isinstance(result, Trained):
-            return attrs.evolve(result, report=self._report())
+            loss = result.report.mean_loss
+            return attrs.evolve(result, report=attrs.evolve(self._report(), mean_loss=loss))
         return result
 
     def _refuse_misfit(self, order: RoundOrder) -> None:
@@ -117,7 +120,7 @@ class ModelledBoard:
         order = self._order
         assert order is not None
         step_s = self._costs.board_step_s(self._emulation, order.cut, order.batch)
-        slower = value_at(self._slowdown, self._clock.now(), before=1.0)
+        slower = value_at(self._slowdown, self._clock.now(), before=1.0) * self._pace.times
         spent_s = step_s * slower * share / order.micro_batches
         parts = self._steps.setdefault(step, {"forward": 0.0, "backward": 0.0})
         parts[part] += spent_s

@@ -15,9 +15,9 @@ from coordinator.cutting.traced_model import TracedModel
 from coordinator.job import Job
 from coordinator.plan import Assignment
 from runtime.codecs import CODECS
-from runtime.letters import Tensors
+from runtime.letters import GRADIENT, LABELS, SMASHED, Tensors
 from runtime.optimisers import Optimiser
-from runtime.program import Codec
+from runtime.program import WHOLE_MODEL, Codec
 from runtime.tensors import PackedTensor, pack
 
 _PROGRAM_BYTES = 2_000
@@ -36,13 +36,18 @@ class Payloads:
     _programs: dict[tuple[str, int, Codec], bytes] = field(factory=dict)
 
     def smashed(self, cut: str, codec: Codec, batch: int) -> Tensors:
-        """Returns what a micro-batch of `batch` samples sends up: activations and labels."""
+        """Returns what a micro-batch of `batch` samples sends up: activations and labels.
+
+        Nothing of the whole model.
+        """
+        if cut == WHOLE_MODEL:
+            return {}
         labels = _zeros("u1" if self.job.input.classes <= _SMALL_CLASSES else "i2", (batch,))
-        return {**self._coded("smashed", cut, codec, batch), "labels": labels}
+        return {**self._coded(SMASHED, cut, codec, batch), LABELS: labels}
 
     def gradient(self, cut: str, codec: Codec, batch: int) -> Tensors:
         """Returns what a micro-batch gets back."""
-        return self._coded("gradient", cut, codec, batch)
+        return self._coded(GRADIENT, cut, codec, batch)
 
     def state(self, cut: str) -> Tensors:
         """Returns the layer state of the device's part: weights, buffers, slots."""
