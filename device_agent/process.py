@@ -10,8 +10,10 @@ import onnxruntime
 
 from device_agent.config import AgentConfig
 from device_agent.machine import AgentState, react
+from device_agent.memory import limit_memory
 from device_agent.program_cache import ProgramCache
 from device_agent.stopwatch import Slowdown
+from device_agent.tasks import Backward, Begin, Finish, Forward, StoreProgram
 from device_agent.training import DeviceExecutor
 from runtime.broker_url import BrokerUrl
 from runtime.clock import Clock, WallClock
@@ -21,6 +23,7 @@ from runtime.ending import Ending, obey_signals
 from runtime.errors import BrokerError
 from runtime.executor import ThreadWorker
 from runtime.exits import Exit
+from runtime.guarded import Guarded
 from runtime.host import Host
 from runtime.ids import DeviceId
 from runtime.incarnation import next_incarnation
@@ -38,6 +41,7 @@ from runtime.transport.mqtt import MqttTransport
 from runtime.wire import encode_json
 
 _log = logging.getLogger("edgesplit.agent")
+_FROM_THE_COORDINATOR = (StoreProgram, Begin, Forward, Backward, Finish)
 
 
 class LogRecords:
@@ -64,21 +68,22 @@ def run_agent(config: AgentConfig, *, with_parent: bool = False) -> Exit:
         transport=_transport(config, clock),
         clock=clock,
         records=LogRecords(),
-        make_worker=lambda tell: ThreadWorker(executor, tell, ending.defect),
+        make_worker=lambda tell: ThreadWorker(
+            Guarded(executor, _FROM_THE_COORDINATOR), tell, ending.defect
+        ),
         ended=ending,
     )
     obey_signals(host.ask_to_stop)
     if with_parent:
         end_with_parent(host.ask_to_stop, slowdown.hear)
+    limit_memory(config.limits.announced)
     host.start(encode_json(DevicePresence(device, birth.incarnation, "lost")))
     clock.run()
     _log.info("ended: %s", ending.halt.reason)
     return ending.halt.code
 
 
-def _prepare(
-    config: AgentConfig, slowdown: Slowdown
-) -> tuple[DevicePresence, DeviceExecutor]:
+def _prepare(config: AgentConfig, slowdown: Slowdown) -> tuple[DevicePresence, DeviceExecutor]:
     device = DeviceId(config.agent.device)
     limits = config.emulate.within(config.limits.announced)
     dataset = open_source(config.data.source, config.base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from device_agent.graph_check import check_graph
 from runtime.atomic_file import write_atomically
 from runtime.errors import ProgramError
 from runtime.presence import Limits
@@ -47,6 +48,8 @@ class ProgramCache:
         return program
 
     def _check(self, program: SegmentProgram) -> None:
+        for graph in (program.forward, program.backward, program.inference):
+            check_graph(graph)
         needed, limit = program.manifest.memory_bytes, self._limits.memory_bytes
         if needed > limit:
             raise ProgramError(

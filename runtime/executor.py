@@ -92,17 +92,14 @@ class ThreadWorker:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run_lane(self, task: Any) -> None:
-        while task is not None:
-            try:
-                self._tell(attempt(self._executor, task))
-            except BaseException as defect:
-                self._on_defect(defect)
-            task = self._next_of(task.lane)
-
-    def _next_of(self, lane: str) -> Any:
+        try:
+            self._tell(attempt(self._executor, task))
+        except BaseException as defect:
+            self._on_defect(defect)
         with self._lock:
-            waiting = self._lanes[lane]
+            waiting = self._lanes[task.lane]
             if waiting:
-                return waiting.popleft()
-            del self._lanes[lane]
-            return None
+                # Behind what other lanes wait for: one that is never empty must not starve them.
+                self._pool.submit(self._run_lane, waiting.popleft())
+            else:
+                del self._lanes[task.lane]

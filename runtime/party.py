@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 
 from runtime.effects import Effect, Halt, Publish, Record, Submit, Wake
 from runtime.errors import WireError
+from runtime.event_meter import EventMeter
 from runtime.events import Failed, Finished, HostEvent, Started, StopAsked, Tick
 from runtime.exits import Exit
 from runtime.frames import Frame, Session
@@ -173,6 +174,7 @@ class Party(Generic[S]):
         self._accounts: dict[DeviceId, _Account] = {}
         """Of all peers with a session."""
         self._dropped: dict[tuple[str, str], int] = {}
+        self._events = EventMeter()
         self._wakes: list[float] = []
         self._woken_at_s = math.inf
         """When the host wakes us next, as far as we asked for it."""
@@ -196,6 +198,8 @@ class Party(Generic[S]):
         total = self._courier.counts()
         for (_, reason), count in self._dropped.items():
             total[reason] = total.get(reason, 0) + count
+        for kind, count in self._events.unrecorded.items():
+            total[f"event not recorded: {kind}"] = count
         return total
 
     def handle(self, event: HostEvent, now: float) -> list[Effect]:
@@ -242,6 +246,8 @@ class Party(Generic[S]):
                     effects += self._drop(peer, reason)
                 case Wake(at_s):
                     self._wakes.append(at_s)
+                case Record("events", entry) if not self._events.admits(entry, now):
+                    pass
                 case _:
                     effects.append(effect)
         return effects
