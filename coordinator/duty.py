@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from coordinator.plan import Assignment
 from coordinator.watch import MeasuredTerms, Watch, measured_terms
+from runtime.evolution import evolve
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, DeviceReport, RoundOrder, RoundResult, Tensors
 from runtime.link_meter import Reading
@@ -20,7 +21,7 @@ from runtime.recipe import Recipe
 Phase = Literal["absent", "preparing", "training", "serving", "collecting", "returned"]
 
 
-@frozen
+@frozen(slots=False)
 class Duty:
     """An attempt of a device at its part of a round.
 
@@ -79,7 +80,7 @@ class Duty:
         if not link.bytes_per_s:
             return self
         trips_s = (*self.round_trips_s, link.round_trip_s)
-        return attrs.evolve(self, uplink=self.uplink.seen(link.bytes_per_s), round_trips_s=trips_s)
+        return evolve(self, uplink=self.uplink.seen(link.bytes_per_s), round_trips_s=trips_s)
 
     @property
     def link(self) -> Reading:
@@ -143,18 +144,20 @@ class Duty:
 
         `letter_s` is how long its letter was on its way.
         """
-        serving = attrs.evolve(self, phase="serving", watch=self.watch.stepped(letter_s, now))
-        if not self.losses:
-            return serving
-        exchanges_s = (*self.exchanges_s, now - self.answered_at_s)
-        return attrs.evolve(serving, exchanges_s=exchanges_s)
+        exchanged_s = (now - self.answered_at_s,) if self.losses else ()
+        return evolve(
+            self,
+            phase="serving",
+            watch=self.watch.stepped(letter_s, now),
+            exchanges_s=self.exchanges_s + exchanged_s,
+        )
 
     def served(self, loss: float, worked_s: float, now: float) -> Duty:
         """Returns the duty after one micro-batch went through the server segment."""
         losses, worked = (*self.losses, loss), (*self.worked_s, worked_s)
         more = self.micro_batch + 1 < self.assignment.micro_batches
         step, micro_batch = (self.step, self.micro_batch + 1) if more else (self.step + 1, 0)
-        return attrs.evolve(
+        return evolve(
             self,
             phase="training",
             losses=losses,

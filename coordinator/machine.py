@@ -18,6 +18,7 @@ from coordinator.duty import Duty
 from coordinator.plan import Assignment, Plan
 from coordinator.planning.solution import Infeasible
 from coordinator.profiling.survey import Outcome as Surveyed
+from coordinator.roll import Roll
 from coordinator.round_entry import round_entry
 from coordinator.state import CoordinatorState, Outcome
 from coordinator.tasks import (
@@ -232,7 +233,7 @@ def _open_round(state: CoordinatorState, now: float) -> Outcome:
         return attrs.evolve(state, stage="finished"), [Halt(Exit.FLEET, text)]
     logged = state.round in state.logged
     effects: list[MachineEffect] = [] if logged else [Record("plans", plan.entry())]
-    opening = attrs.evolve(state, stage="opening", round_began_at_s=now, duties={}, plan=plan)
+    opening = attrs.evolve(state, stage="opening", round_began_at_s=now, duties=Roll(), plan=plan)
     return opening, [*effects, Submit(OpenRound(plan))]
 
 

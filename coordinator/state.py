@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-import attrs
 from attrs import field, frozen
 
 from coordinator.duty import Duty
 from coordinator.plan import Knowledge, Plan, Planner
 from coordinator.profiling.survey import Survey
+from coordinator.roll import Roll
+from runtime.evolution import evolve
 from runtime.ids import DeviceId
 from runtime.party import MachineEffect
 from runtime.presence import CoordinatorPresence, DevicePresence
@@ -22,7 +23,7 @@ PROBING_MINOR = 1
 Stage = Literal["gathering", "surveying", "opening", "training", "closing", "finished"]
 
 
-@frozen
+@frozen(slots=False)
 class CoordinatorState:
     """The state of `coordinator.machine`.
 
@@ -46,7 +47,7 @@ class CoordinatorState:
     round_began_at_s: float = 0.0
     positions: Mapping[DeviceId, int] = field(factory=dict)
     peers: Mapping[DeviceId, DevicePresence] = field(factory=dict)
-    duties: Mapping[DeviceId, Duty] = field(factory=dict)
+    duties: Roll[DeviceId, Duty] = field(factory=Roll)
     refused: Mapping[DeviceId, str] = field(factory=dict)
 
     @property
@@ -114,7 +115,9 @@ class CoordinatorState:
         return None
 
     def with_duty(self, duty: Duty) -> CoordinatorState:
-        return attrs.evolve(self, duties={**self.duties, duty.device: duty})
+        if self.duties.get(duty.device) is duty:
+            return self
+        return evolve(self, duties=self.duties.having(duty.device, duty))
 
 
 Outcome = tuple[CoordinatorState, list[MachineEffect]]

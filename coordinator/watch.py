@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from attrs import frozen
+
+from runtime.evolution import evolve
 
 
-@frozen
+@frozen(slots=False)
 class Watch:
     """Times of day and sums over the steps, in seconds.
 
