@@ -12,18 +12,18 @@ import heapq
 from itertools import count
 
 import numpy as np
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from coordinator.planning.demand import StaticShares
 from coordinator.planning.draft import Draft, draft_of, first_draft
 from coordinator.planning.parting import part
 from coordinator.planning.repair import repair
 from coordinator.planning.search import Found, search
-from coordinator.planning.tables import Floats, Mask, Tables
+from coordinator.planning.tables import MEMORY, SERVER, Floats, Mask, Tables
 
 _CALL_CELLS = 1_000
 """What an evaluation costs besides its cells, in cells."""
-_EVALUATIONS = (8, 40, 400)
+_EVALUATIONS = (8, 40, 120, 400)
 
 
 @frozen
@@ -51,6 +51,7 @@ class Best:
 
 def best_plan(tables: Tables, effort: Effort = THOROUGH) -> Best | None:
     """Returns the fastest plan; None if no plan fits the server's memory."""
+    tables = tables.undominated()
     first = first_draft(tables)
     if first is None:
         return None
@@ -59,10 +60,14 @@ def best_plan(tables: Tables, effort: Effort = THOROUGH) -> Best | None:
 
 def best_shares(tables: Tables, draft: Draft, tolerance: float = 1e-9) -> Draft:
     """Returns a draft's options with the best static shares, to a fraction of the round time."""
-    columns = (tables.ids == draft.ids[:, None]).argmax(axis=1)
-    demand = StaticShares(tables.choose(columns))
-    found = search(demand, 0.0, draft.round_s, tolerance=tolerance, evaluations=400)
-    return found.draft or draft
+    chosen = tables.choose((tables.ids == draft.ids[:, None]).argmax(axis=1))
+    queue_s = float(chosen.work_s.sum() / tables.limits[SERVER])
+    # What is chosen fits the memory and keeps the server busy for as long at any rates.
+    demand = StaticShares(chosen.unlimited(SERVER, MEMORY))
+    found = search(demand, queue_s, draft.round_s, tolerance=tolerance, evaluations=400)
+    if found.draft is None:
+        return draft
+    return evolve(found.draft, round_s=max(found.draft.round_s, queue_s))
 
 
 @define(eq=False)
@@ -88,10 +93,15 @@ class _Tree:
         """Plans that are not faster than this are not worth finding."""
         return self.incumbent.round_s * (1 - self.effort.tolerance)
 
+    @property
+    def _fair_enough(self) -> float:
+        """The gap at which to stop by now."""
+        patient = self.spent_cells <= self.effort.patient_cells
+        return self.effort.tolerance if patient else self.effort.fair_gap
+
     def _enough(self, bound_s: float) -> bool:
-        if self.spent_cells > self.effort.patient_cells:
-            bound_s += self.incumbent.round_s * self.effort.fair_gap
-        return bound_s >= self._target_s or self.spent_cells > self.effort.cells
+        fair_s = self.incumbent.round_s * (1 - self._fair_enough)
+        return bound_s >= fair_s or self.spent_cells > self.effort.cells
 
     def _push(self, bound_s: float, tables: Tables) -> None:
         heapq.heappush(self._open, (bound_s, next(self._order), tables))
@@ -123,9 +133,10 @@ class _Tree:
         self.closed_s = min(self.closed_s, max(proved_s, self._target_s))
 
     def _search(self, tables: Tables, bound_s: float, evaluations: int) -> Found:
-        best_s, tolerance = self.incumbent.round_s, self.effort.tolerance
-        demand = StaticShares(tables)
-        found = search(demand, bound_s, best_s, tolerance=tolerance, evaluations=evaluations)
+        best_s, demand = self.incumbent.round_s, StaticShares(tables)
+        found = search(
+            demand, bound_s, best_s, tolerance=self._fair_enough, evaluations=evaluations
+        )
         rows, columns = tables.shape
         self.spent_cells += found.evaluations * (rows * columns + _CALL_CELLS)
         self._adopt(found.draft)
@@ -134,7 +145,7 @@ class _Tree:
     def _adopt(self, draft: Draft | None) -> None:
         if draft is None:
             return
-        draft = best_shares(self.root, draft)
+        draft = best_shares(self.root, draft, self.effort.tolerance / 10)
         if draft.round_s < self.incumbent.round_s:
             self.incumbent = draft
 

@@ -61,6 +61,8 @@ class StaticShares:
     tables: Tables
     _up_floor_s: Floats = field(init=False, repr=False)
     _down_floor_s: Floats = field(init=False, repr=False)
+    _up_root: Floats = field(init=False, repr=False)
+    _down_root: Floats = field(init=False, repr=False)
 
     @_up_floor_s.default
     def _(self) -> Floats:
@@ -69,6 +71,14 @@ class StaticShares:
     @_down_floor_s.default
     def __(self) -> Floats:
         return self.tables.down_bytes / self.tables.down_cap
+
+    @_up_root.default
+    def ___(self) -> Floats:
+        return np.sqrt(self.tables.up_bytes)
+
+    @_down_root.default
+    def ____(self) -> Floats:
+        return np.sqrt(self.tables.down_bytes)
 
     def answer(self, prices: Floats, deadline_s: float) -> Answer:
         """Returns every device's cheapest option and rates by the deadline."""
@@ -109,8 +119,8 @@ class StaticShares:
         """Returns the best division of each option's slack into time up and time down."""
         tables = self.tables
         slack_s = deadline_s - tables.compute_s
-        weight_up = np.sqrt(price[UP] * tables.up_bytes)
-        weight_down = np.sqrt(price[DOWN] * tables.down_bytes)
+        weight_up = np.sqrt(price[UP]) * self._up_root
+        weight_down = np.sqrt(price[DOWN]) * self._down_root
         up_s = slack_s * (weight_up / np.maximum(weight_up + weight_down, _LEAST_S))
         up_s = np.maximum(np.minimum(up_s, slack_s - self._down_floor_s), self._up_floor_s)
         down_s = np.maximum(slack_s - up_s, self._down_floor_s)

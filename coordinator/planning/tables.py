@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from operator import attrgetter
 
 import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
 
-from coordinator.planning.problem import Problem
+from coordinator.planning.problem import Option, Problem
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -78,6 +80,23 @@ class Tables:
         table = self._columns(order)
         return evolve(table, compute_s=np.where(kept, table.compute_s, VOID_S))
 
+    def undominated(self) -> Tables:
+        """Returns the table without options that another one of the device is no worse than.
+
+        Only what `compute_s` tells apart is compared: of equals in it, the first is held against
+        the others.
+        """
+        order = np.argsort(self.compute_s, axis=1, kind="stable")
+        table = self._columns(order)
+        sizes = (table.up_bytes, table.down_bytes, table.work_s, table.memory_bytes)
+        keeps = table.legal
+        for column in range(table.shape[1] - 1):
+            worse = keeps[:, column, None]
+            for size in sizes:
+                worse = worse & (size[:, column + 1 :] >= size[:, column, None])
+            keeps[:, column + 1 :] &= ~worse
+        return table.keep(keeps)
+
     def choose(self, choice: Ints) -> Tables:
         """Returns the table [devices, 1] in which every device has one option left."""
         return self._columns(choice[:, None])
@@ -114,7 +133,7 @@ def tabulate(problem: Problem) -> Tables:
     shape = (len(problem.devices), max(len(device.options) for device in problem.devices))
     rows = np.repeat(np.arange(shape[0]), [len(device.options) for device in problem.devices])
     columns = np.concatenate([np.arange(len(device.options)) for device in problem.devices])
-    costs = np.array([_columns(o) for d in problem.devices for o in d.options], np.float64)
+    costs = _costs([option for device in problem.devices for option in device.options])
     if not np.all(costs >= 0):
         raise ValueError("an option has a cost that is negative or not a number")
     spread = np.zeros((*shape, costs.shape[1]))
@@ -136,6 +155,12 @@ def tabulate(problem: Problem) -> Tables:
         limits=limits,
         ids=np.broadcast_to(np.arange(shape[1]), shape),
     )
+
+
+def _costs(options: Sequence[Option]) -> Floats:
+    """Returns the columns of options [options, columns]."""
+    numbers = chain.from_iterable(map(_columns, options))
+    return np.fromiter(numbers, np.float64).reshape(len(options), -1)
 
 
 def _limits(problem: Problem) -> Floats:
