@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from coordinator.fleet import Device
 from coordinator.job import Job
@@ -18,6 +18,7 @@ from coordinator.simulation.payloads import Payloads
 from coordinator.simulation.stand_ins import StandInBoard, StandInServer
 from coordinator.simulation.world import Cast
 from device_agent.program_cache import ProgramCache
+from device_agent.stopwatch import Slowdown
 from device_agent.training import DeviceExecutor
 from runtime.clock import Clock
 from runtime.dataset import Dataset
@@ -30,17 +31,19 @@ _GENEROUS = Limits(transfer_bytes=2**34, program_bytes=2**34, memory_bytes=2**40
 
 @frozen
 class StandIns:
-    """Nothing is computed: what is sent is made of zeros."""
+    """Nothing is computed: what is sent is made of zeros. `flash` outlives a board's process."""
 
     job: Job
     payloads: Payloads
+    flash: dict[str, set[str]] = field(factory=dict)
 
     def server(self) -> Executor:
         return StandInServer(self.payloads)
 
     def board(self, device: Device) -> tuple[Executor, int]:
         batch = device.batch or self.job.training.batch
-        return StandInBoard(self.payloads), batch * self.job.training.local_steps
+        held = self.flash.setdefault(device.id, set())
+        return StandInBoard(self.payloads, held), batch * self.job.training.local_steps
 
 
 @frozen
@@ -70,6 +73,7 @@ class Modelled:
     clock: Clock
     ledger: Ledger
     conditions: Conditions
+    _paces: dict[DeviceId, Slowdown] = field(factory=dict)
 
     def server(self) -> Executor:
         return ModelledServer(self.inner.server(), self.costs, self.clock, self.ledger)
@@ -84,5 +88,12 @@ class Modelled:
             clock=self.clock,
             ledger=self.ledger,
             slowdown=self.conditions.of(device.id).slowdown,
+            pace=self._pace(DeviceId(device.id)),
         )
         return modelled, samples
+
+    def slow(self, device: DeviceId, times: float) -> None:
+        self._pace(device).times = times
+
+    def _pace(self, device: DeviceId) -> Slowdown:
+        return self._paces.setdefault(device, Slowdown())

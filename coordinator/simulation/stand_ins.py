@@ -72,7 +72,7 @@ class StandInBoard:
     """Stands for a board's executor; remembers the programs it was sent."""
 
     payloads: Payloads
-    _held: set[str] = field(factory=set)
+    held: set[str] = field(factory=set)
     _order: RoundOrder | None = None
 
     def modelled_s(self, task: Any) -> float:
@@ -81,9 +81,9 @@ class StandInBoard:
     def run(self, task: Any) -> Any:
         match task:
             case FindProgram(digest):
-                return digest in self._held
+                return digest in self.held
             case StoreProgram(digest):
-                self._held.add(digest)
+                self.held.add(digest)
                 return None
             case Begin(order):
                 self._order = order

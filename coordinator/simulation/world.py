@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
@@ -15,8 +16,11 @@ from coordinator.plan import Plan, Planner
 from coordinator.profiling.survey import Survey
 from coordinator.simulation.budgets import pacing
 from coordinator.simulation.conditions import Conditions
+from coordinator.simulation.player import Player
 from coordinator.simulation.thrift import Shelf, ThriftyCourier, thrifty
 from coordinator.state import CoordinatorState
+from coordinator.timeline import BROKER
+from coordinator.trial import Standing
 from device_agent.config import Ceilings
 from device_agent.machine import AgentState
 from device_agent.machine import react as agent_react
@@ -37,6 +41,9 @@ from runtime.virtual import VirtualClock, VirtualWorker
 from runtime.wire import encode_json
 
 _NO_WEATHER = Weather(delay_s=(0.0, 0.0))
+_PATIENCE_S = 15.0
+"""One and a half keep-alives of an agent: so long nobody notices that a link is silent."""
+_BYTES_PER_MEGABIT = 1e6 / 8
 _LONGEST_ROUND_S = 7 * 24 * 3600.0
 
 
@@ -50,12 +57,27 @@ class Cast(Protocol):
         """Returns a device's executor and how many samples it holds."""
 
 
+class Company(Cast, Protocol):
+    """A cast whose boards can be made slower while they work."""
+
+    def slow(self, device: DeviceId, times: float) -> None:
+        """Makes the device take `times` as long for a step as it usually does."""
+
+
 @frozen
 class Nowhere:
     """Boards keep no record."""
 
     def append(self, stream: str, entry: dict[str, Any]) -> None:
         return
+
+
+@frozen
+class Life:
+    """One process life of a party."""
+
+    host: Host
+    transport: MemoryTransport
 
 
 class SimulatedWorld:
@@ -70,7 +92,7 @@ class SimulatedWorld:
         job: Job,
         fleet: Fleet,
         planner: Planner,
-        cast: Cast,
+        cast: Company,
         *,
         clock: VirtualClock,
         records: Records,
@@ -81,18 +103,27 @@ class SimulatedWorld:
     ) -> None:
         self.clock = clock
         self.broker = MemoryBroker(clock, _NO_WEATHER)
-        self.transports: dict[DeviceId, MemoryTransport] = {}
         self._job = job
+        self._fleet = fleet
+        self._planner = planner
+        self._cast = cast
+        self._run = run
         self._topics = FleetTopics(fleet.name)
         self._conditions = conditions or Conditions()
         self._shelf = Shelf()
         self._halt: Halt | None = None
         self._survey = survey
         self._replayed = replayed or {}
-        self._start_coordinator(fleet, planner, cast, records, run)
-        for device in sorted(fleet.devices, key=lambda one: one.id):
-            self._start_board(device, cast)
-        self._schedule_outages(fleet)
+        self._lives: dict[str, Life] = {}
+        self._incarnations: Counter[str] = Counter()
+        self._silent: set[str] = set()
+        self._links = self._laid_links()
+        self._player = Player(fleet.timeline, self, clock, records)
+        for party in (COORDINATOR, *sorted(fleet.ids)):
+            if self._player.is_there(party):
+                self.start(party)
+        self._schedule_outages()
+        self._player.begin()
 
     def run(self) -> Halt:
         """Runs until the coordinator has ended. Raises EdgeSplitError if it never will."""
@@ -104,31 +135,75 @@ class SimulatedWorld:
                 )
         return self._halt
 
-    def _start_coordinator(
-        self, fleet: Fleet, planner: Planner, cast: Cast, records: Records, run: str
-    ) -> None:
-        shared = self._conditions.shared
+    def start(self, party: str) -> None:
+        """Starts a party with the incarnation after its last one, or the broker."""
+        if party == BROKER:
+            self.broker.revive()
+            return
+        self._incarnations[party] += 1
+        if party == COORDINATOR:
+            self._start_coordinator()
+        else:
+            self._start_board(self._fleet.device(party))
+
+    def leave(self, party: str) -> None:
+        self._lives[party].host.ask_to_stop()
+
+    def kill(self, party: str) -> None:
+        if party == BROKER:
+            self.broker.kill()
+            return
+        life = self._lives.pop(party)
+        life.host.abandon()
+        life.transport.vanish()
+
+    def throttle(self, device: str, standing: Standing) -> None:
+        up, down = (_bytes_per_s(one) for one in (standing.uplink_mbps, standing.downlink_mbps))
+        self._links[device].up.throttle(up, standing.link_times)
+        self._links[device].down.throttle(down, standing.link_times)
+
+    def cut(self, device: str, silent: bool) -> None:
+        life = self._lives.get(device)
+        if silent:
+            self._silent.add(device)
+            if life is not None:
+                life.transport.silence(_PATIENCE_S)
+        else:
+            self._silent.discard(device)
+            if life is not None:
+                life.transport.resume()
+
+    def slow(self, device: str, times: float) -> None:
+        self._cast.slow(DeviceId(device), times)
+
+    def _start_coordinator(self) -> None:
+        past = self._player.past
+        incarnation = self._incarnations[COORDINATOR]
         state = CoordinatorState(
-            run=run,
-            incarnation=1,
-            devices=tuple(sorted(fleet.ids)),
+            run=self._run,
+            incarnation=incarnation,
+            devices=tuple(sorted(self._fleet.ids)),
             recipe=self._job.recipe,
-            planner=planner,
+            planner=self._planner,
             codecs=frozenset({self._job.codec.up, self._job.codec.down}),
+            logged=dict(past.plans),
             replayed=self._replayed,
             survey=self._survey,
+            round=past.done + 1,
+            positions=dict(past.positions),
         )
-        courier = ThriftyCourier(pacing(shared, self._job), self._shelf)
+        courier = ThriftyCourier(pacing(self._conditions.shared, self._job), self._shelf)
         party = Party(coordinator_react, state, self._topics, COORDINATOR, courier)
-        will = encode_json(CoordinatorPresence(1, "lost", run))
-        self._launch(party, COORDINATOR, cast.server(), shared.link(), records, will)
+        will = encode_json(CoordinatorPresence(incarnation, "lost", self._run))
+        self._launch(party, COORDINATOR, self._cast.server(), self._player, will)
 
-    def _start_board(self, device: Device, cast: Cast) -> None:
-        executor, samples = cast.board(device)
+    def _start_board(self, device: Device) -> None:
+        executor, samples = self._cast.board(device)
         name = DeviceId(device.id)
+        incarnation = self._incarnations[name]
         birth = DevicePresence(
             name,
-            1,
+            incarnation,
             "online",
             samples=samples,
             codecs=tuple(CODECS),
@@ -138,19 +213,14 @@ class SimulatedWorld:
         react = thrifty(agent_react, self._shelf)
         courier = ThriftyCourier(CourierLimits(), self._shelf)
         party = Party(react, AgentState(birth), self._topics, name, courier)
-        link = self._conditions.link(device, self._job.training.seed)
-        will = encode_json(DevicePresence(name, 1, "lost"))
-        self._launch(party, name, executor, link, Nowhere(), will)
+        will = encode_json(DevicePresence(name, incarnation, "lost"))
+        self._launch(party, name, executor, Nowhere(), will)
 
     def _launch(
-        self,
-        party: Party[Any],
-        name: DeviceId,
-        executor: Executor,
-        link: Link,
-        records: Records,
-        will: bytes,
+        self, party: Party[Any], name: DeviceId, executor: Executor, records: Records, will: bytes
     ) -> None:
+        link = self._links[name]
+        link.clear(self.clock.now())
         transport = self.broker.connect(link)
         threads = self._job.server.workers if name == COORDINATOR else 1
         host = Host(
@@ -161,20 +231,35 @@ class SimulatedWorld:
             make_worker=lambda tell: VirtualWorker(executor, self.clock, tell, threads),
             ended=partial(self._ended, name),
         )
-        self.transports[name] = transport
+        self._lives[name] = Life(host, transport)
+        if name in self._silent:
+            transport.silence(_PATIENCE_S)
         host.start(will)
 
     def _ended(self, name: DeviceId, halt: Halt) -> None:
         if name == COORDINATOR:
             self._halt = halt
 
-    def _schedule_outages(self, fleet: Fleet) -> None:
+    def _laid_links(self) -> dict[str, Link]:
+        """Returns every party's link, which outlives its processes."""
+        conditions, seed = self._conditions, self._job.training.seed
+        links = {one.id: conditions.link(one, seed) for one in self._fleet.devices}
+        return {COORDINATOR: conditions.shared.link(), **links}
+
+    def _schedule_outages(self) -> None:
         conditions = self._conditions
-        outages: Mapping[DeviceId, Any] = {
+        outages: Mapping[str, Any] = {
             COORDINATOR: conditions.shared.outages,
-            **{name: conditions.of(name).outages for name in fleet.ids},
+            **{name: conditions.of(name).outages for name in self._fleet.ids},
         }
         for name, own in outages.items():
             for one in own:
-                cut = partial(self.transports[name].interrupt, one.for_s)
-                self.clock.call_at(one.from_s, cut)
+                self.clock.call_at(one.from_s, partial(self._interrupt, name, one.for_s))
+
+    def _interrupt(self, name: str, for_s: float) -> None:
+        if name in self._lives:
+            self._lives[name].transport.interrupt(for_s)
+
+
+def _bytes_per_s(mbps: float | None) -> float | None:
+    return None if mbps is None else mbps * _BYTES_PER_MEGABIT

@@ -22,6 +22,7 @@ from coordinator.simulation.ledger import Ledger
 from coordinator.simulation.payloads import Payloads
 from coordinator.simulation.simulation import SimulatedRecords, fixed_planner
 from coordinator.simulation.world import SimulatedWorld
+from coordinator.timeline import Incident
 from runtime.emulation_spec import Emulation
 from runtime.exits import Exit
 from runtime.letters import Tensors
@@ -48,8 +49,8 @@ def board(
     return Device(name, cut=cut, emulate=Emulation(None, step_s, up, down))
 
 
-def fleet(*devices: Device) -> Fleet:
-    return Fleet(FleetName("stage"), devices)
+def fleet(*devices: Device, timeline: Sequence[Incident] = ()) -> Fleet:
+    return Fleet(FleetName("stage"), devices, timeline=tuple(timeline))
 
 
 @define
@@ -111,9 +112,10 @@ def perform(
     conditions: Conditions | None = None,
     weights: Mapping[str, float] | None = None,
     survey: Survey | None = None,
+    timeline: Sequence[Incident] = (),
 ) -> Performance:
     """Runs a simulation of stand-ins to its end."""
-    whole = fleet(*devices)
+    whole = fleet(*devices, timeline=timeline)
     conditions = conditions or Conditions()
     clock, ledger, notes = VirtualClock(), Ledger(), Notes()
     cast = StandIns(job, Payloads(job, TRACED))
