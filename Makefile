@@ -8,7 +8,7 @@ SOURCES := $(shell find runtime device_agent coordinator firmware_profiles -name
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-campaign check bench clean
+.PHONY: help demo test test-campaign check bench paper clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -29,6 +29,9 @@ check: .stamps/operator  ## lint, formatting and types
 
 bench: .stamps/operator .stamps/agent  ## measure, and write down what was measured
 	.venv/bin/python -m benchmarks
+
+paper: .stamps/operator  ## simulate the paper's experiment, and write its page
+	.venv/bin/python -m benchmarks.paper
 
 clean:  ## remove what the targets made, except the runs
 	rm -rf .venv .venv-agent .stamps build *.egg-info

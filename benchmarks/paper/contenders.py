@@ -9,11 +9,12 @@ from attrs import frozen
 from benchmarks.paper.scene import Scene
 from coordinator.job import CodecName
 from coordinator.plan import Assignment, Knowledge, Plan
+from coordinator.planning.comparison import can_run
 from coordinator.planning.full_local import FullLocal
 from coordinator.planning.planners import SOLVERS
 from coordinator.planning.solution import DevicePlan, Infeasible, Solution
 
-Shares = Literal["lent", "static", "fair", "turns"]
+Shares = Literal["lent", "static", "unpaced", "turns"]
 """Lent while idle; held by hard caps; nobody paces anybody; one board after the other."""
 
 _LEAST_WEIGHT = 1.0
@@ -29,7 +30,7 @@ class Contender:
 
     @property
     def name(self) -> str:
-        """The name in tables and pictures."""
+        """The name in messages and pictures."""
         return f"{self.solver}, {self.codec}, {self.shares}"
 
     def solve(self, scene: Scene) -> Solution:
@@ -64,6 +65,33 @@ class Contender:
             caps=plan.rates if self.shares == "static" else None,
             predicted=plan.terms,
         )
+
+
+PRODUCT = Contender("optimal", "int8", "lent")
+PAPER = Contender("alternating", "fp32", "static")
+SPLIT = Contender("optimal", "fp32", "lent")
+FEDAVG = Contender("full-local", "fp32", "lent")
+SEQUENTIAL = Contender("sequential", "fp32", "turns")
+
+_ALL = (
+    PRODUCT,
+    Contender("optimal", "int8", "static"),
+    Contender("unpaced", "int8", "unpaced"),
+    SPLIT,
+    Contender("optimal", "fp32", "static"),
+    PAPER,
+    Contender("genetic", "fp32", "static"),
+    Contender("equal-bandwidth", "fp32", "static"),
+    Contender("common-cut", "fp32", "static"),
+    Contender("unpaced", "fp32", "unpaced"),
+    FEDAVG,
+    SEQUENTIAL,
+)
+
+
+def contenders() -> tuple[Contender, ...]:
+    """Returns all whose solvers can run here."""
+    return tuple(one for one in _ALL if can_run(one.solver))
 
 
 @frozen

@@ -20,6 +20,8 @@ from runtime.config import load_pair
 FOLDER = Path(__file__).parent
 MODELS = ("vgg16", "resnet18")
 BUDGETS_MBPS = (20.0, 100.0, 500.0)
+CURVE_BUDGET_MBPS = 100.0
+"""Curves are learned with the cuts that are best there; others differ by rounding alone."""
 SERVER_GFLOPS = 500.0
 """What one of the server's four workers is taken to train at: a part of an ordinary GPU."""
 DELAY_MS = 2.0
@@ -65,6 +67,11 @@ class Scene:
     def lasting(self, rounds: int) -> Scene:
         """Returns the scene with a job of so many rounds."""
         return evolve(self, job=evolve(self.job, job=evolve(self.job.training, rounds=rounds)))
+
+    def stepping(self, local_steps: int) -> Scene:
+        """Returns the scene with so many local steps a round."""
+        training = evolve(self.job.training, local_steps=local_steps)
+        return evolve(self, job=evolve(self.job, job=training))
 
     def narrow(self, data: Path) -> Scene:
         """Returns the scene with the small variant of the model, to be learned from `data`."""
