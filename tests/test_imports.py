@@ -21,7 +21,7 @@ FORBIDDEN = {
 SIMULATOR = "coordinator/simulation"
 SIMULATED = frozenset(
     f"device_agent.{part}"
-    for part in ("machine", "tasks", "stopwatch", "training", "program_cache")
+    for part in ("config", "machine", "tasks", "stopwatch", "training", "program_cache")
 )
 
 
