@@ -53,7 +53,9 @@ from runtime.letters import (
 from runtime.party import (
     Announce,
     Cap,
+    Delivered,
     Drop,
+    Heard,
     LinkDown,
     LinkUp,
     MachineEffect,
@@ -62,6 +64,7 @@ from runtime.party import (
     Received,
     Seen,
     Send,
+    Silent,
     Traffic,
     Unwelcome,
     Weigh,
@@ -98,6 +101,8 @@ def react(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
         case StopAsked():
             farewell = attrs.evolve(state.presence, status="left")
             return state, [Announce(farewell), Halt(Exit.OK, "asked to stop")]
+        case Silent() | Heard() | Delivered():
+            return state, []
         case LinkUp():
             return state, [_event("link up")]
         case LinkDown(reason):
@@ -171,6 +176,9 @@ def _continue(
     duty = state.duties.get(device)
     online = state.peers[device].status == "online"
     if not online or state.stage != "training" or not newborn or duty is None or duty.is_home:
+        return state, effects
+    if duty.phase == "preparing":
+        # What is made ready for its earlier life will do for this one: births come in floods.
         return state, effects
     begun, more = _begin_attempt(state, duty.again())
     return begun, effects + more

@@ -41,7 +41,9 @@ from runtime.letters import (
 )
 from runtime.party import (
     Announce,
+    Delivered,
     Drop,
+    Heard,
     LinkDown,
     LinkUp,
     MachineEffect,
@@ -50,6 +52,7 @@ from runtime.party import (
     Received,
     Seen,
     Send,
+    Silent,
     Traffic,
     Unwelcome,
 )
@@ -117,6 +120,8 @@ def react(state: AgentState, event: MachineEvent, now: float) -> Outcome:
         case StopAsked():
             farewell = attrs.evolve(state.birth, status="left")
             return state, [Announce(farewell), Halt(Exit.OK, "asked to stop")]
+        case Silent() | Heard() | Delivered():
+            return state, []
         case LinkUp():
             return state, [Record("events", {"event": "link up"})]
         case LinkDown(reason):

@@ -63,4 +63,9 @@ class Receipt:
     refused: str | None = None
 
 
+@frozen
+class Pulse:
+    """I am here, and have had nothing else to say for a while. Belongs to no transfer."""
+
+
 Frame = Offer | Grant | Chunk | Receipt

@@ -15,17 +15,26 @@ from attrs import define, field, frozen
 
 from runtime.effects import Effect, Halt, Publish, Record, Submit, Wake
 from runtime.errors import WireError
-from runtime.event_meter import EventMeter
 from runtime.events import Failed, Finished, HostEvent, Started, StopAsked, Tick
 from runtime.exits import Exit
-from runtime.frames import Frame, Session
+from runtime.frames import Frame, Pulse, Session
 from runtime.ids import COORDINATOR, DeviceId
-from runtime.letters import KINDS, LETTERS, Letter
+from runtime.letters import KINDS, LETTERS, Letter, ProgramRequest, RoundResult
 from runtime.link_meter import LinkMeter, Reading
 from runtime.presence import DevicePresence, Presence
-from runtime.topics import COORDINATOR_STATE, DEVICE_STATE, FRAMES, Direction, Fleet, Topic
-from runtime.transfers.courier import Courier, Deliver, Output, Rejected, Transmit
+from runtime.ration import Ration
+from runtime.topics import (
+    COORDINATOR_STATE,
+    DEVICE_STATE,
+    FRAMES,
+    PULSE,
+    Direction,
+    Fleet,
+    Topic,
+)
+from runtime.transfers.courier import Confirmed, Courier, Deliver, Output, Rejected, Transmit
 from runtime.transport.base import Arrived, Down, Flushed, Up
+from runtime.vigil import Rhythm, Vigil
 from runtime.wire import decode, decode_json, encode, encode_json
 
 S = TypeVar("S")
@@ -85,8 +94,41 @@ class Unwelcome:
     reason: str
 
 
+@frozen
+class Delivered:
+    """A peer has our RoundResult, whole; of other letters nobody waits to hear it."""
+
+    peer: DeviceId
+
+
+@frozen
+class Silent:
+    """A peer was not heard for as long as its lease is; its session goes on."""
+
+    peer: DeviceId
+
+
+@frozen
+class Heard:
+    """A silent peer was heard again."""
+
+    peer: DeviceId
+
+
 MachineEvent = (
-    Started | LinkUp | LinkDown | Seen | Received | Unwelcome | Finished | Failed | Tick | StopAsked
+    Started
+    | LinkUp
+    | LinkDown
+    | Seen
+    | Received
+    | Unwelcome
+    | Delivered
+    | Silent
+    | Heard
+    | Finished
+    | Failed
+    | Tick
+    | StopAsked
 )
 
 
@@ -100,10 +142,21 @@ class Send:
 
 @frozen
 class OpenSession:
-    """From now on talk to this life of `peer`; all that was under way is void."""
+    """From now on talk to this life of `peer`; all that was under way is void.
+
+    A peer that `pulses` is watched: it is told of when it falls silent.
+    """
 
     peer: DeviceId
     session: Session
+    pulses: bool = True
+
+
+@frozen
+class CloseSession:
+    """`peer` is gone for good: let go of all that was under way."""
+
+    peer: DeviceId
 
 
 @frozen
@@ -139,7 +192,19 @@ class Drop:
     reason: str
 
 
-MachineEffect = Send | OpenSession | Weigh | Cap | Announce | Drop | Submit | Record | Wake | Halt
+MachineEffect = (
+    Send
+    | OpenSession
+    | CloseSession
+    | Weigh
+    | Cap
+    | Announce
+    | Drop
+    | Submit
+    | Record
+    | Wake
+    | Halt
+)
 Machine = Callable[[S, MachineEvent, float], tuple[S, list[MachineEffect]]]
 """`(state, event, now) -> (state, effects)`: values in, values out."""
 
@@ -160,7 +225,13 @@ class Party(Generic[S]):
     """One side of the protocol. `handle` is the only way in, its effects the only way out."""
 
     def __init__(
-        self, machine: Machine[S], state: S, fleet: Fleet, me: DeviceId, courier: Courier
+        self,
+        machine: Machine[S],
+        state: S,
+        fleet: Fleet,
+        me: DeviceId,
+        courier: Courier,
+        rhythm: Rhythm | None = None,
     ) -> None:
         self.state = state
         self._machine = machine
@@ -173,8 +244,13 @@ class Party(Generic[S]):
         self._rows = {row.payload: row for row in FRAMES[self._out_way].values()}
         self._accounts: dict[DeviceId, _Account] = {}
         """Of all peers with a session."""
+        self._vigil = Vigil(rhythm or Rhythm())
         self._dropped: dict[tuple[str, str], int] = {}
-        self._events = EventMeter()
+        self._unrecorded: dict[str, int] = {}
+        # With lines of a kilobyte at most, 3 MB a day for each kind of event and device.
+        self._events = Ration(200, every_s=30.0)
+        self._announcements = Ration(30, every_s=1.0)
+        self._requests = Ration(30, every_s=1.0)
         self._wakes: list[float] = []
         self._woken_at_s = math.inf
         """When the host wakes us next, as far as we asked for it."""
@@ -198,9 +274,7 @@ class Party(Generic[S]):
         total = self._courier.counts()
         for (_, reason), count in self._dropped.items():
             total[reason] = total.get(reason, 0) + count
-        for kind, count in self._events.unrecorded.items():
-            total[f"event not recorded: {kind}"] = count
-        return total
+        return total | self._unrecorded
 
     def handle(self, event: HostEvent, now: float) -> list[Effect]:
         """Takes an event of the world and returns what the world shall do, in order."""
@@ -210,12 +284,14 @@ class Party(Generic[S]):
             case Flushed(size_bytes):
                 effects = self._carry(self._courier.flushed(size_bytes, now), now)
             case Up():
+                self._vigil.up(now)
                 effects = self._announce()
                 effects += self._carry(self._courier.connected(now), now)
                 effects += self._react(LinkUp(), now)
             case Down(reason, hopeless=True):
                 return [Halt(Exit.BROKER, reason)]
             case Down(reason):
+                self._vigil.down()
                 self._courier.disconnected()
                 effects = self._react(LinkDown(reason), now)
             case Tick():
@@ -232,9 +308,14 @@ class Party(Generic[S]):
                 case Send(peer, letter):
                     sent = self._courier.send(peer, KINDS[type(letter)], encode(letter), now)
                     effects += self._carry(sent, now)
-                case OpenSession(peer, session):
+                case OpenSession(peer, session, pulses):
                     self._accounts.setdefault(peer, _Account()).meter = LinkMeter()
                     self._courier.open(peer, session)
+                    if pulses:
+                        self._vigil.watch(peer, now)
+                case CloseSession(peer):
+                    self._vigil.forget(peer)
+                    self._courier.close(peer)
                 case Weigh(peer, weight, weight_down):
                     self._courier.weigh(peer, weight, weight_down)
                 case Cap(peer, up_bytes_per_s, down_bytes_per_s):
@@ -246,7 +327,7 @@ class Party(Generic[S]):
                     effects += self._drop(peer, reason)
                 case Wake(at_s):
                     self._wakes.append(at_s)
-                case Record("events", entry) if not self._events.admits(entry, now):
+                case Record("events", entry) if not self._records(entry, now):
                     pass
                 case _:
                     effects.append(effect)
@@ -260,6 +341,8 @@ class Party(Generic[S]):
                     effects.append(self._publish_frame(peer, frame, now))
                 case Deliver(peer, kind, body):
                     effects += self._delivered(peer, kind, body, now)
+                case Confirmed(peer, kind) if LETTERS[kind] is RoundResult:
+                    effects += self._react(Delivered(peer), now)
                 case Rejected(peer, kind, reason):
                     effects += self._react(Unwelcome(peer, LETTERS[kind], reason), now)
         return effects
@@ -268,6 +351,8 @@ class Party(Generic[S]):
         cls = LETTERS.get(kind)
         if cls is None:
             return self._drop(peer, "letter of unknown kind")
+        if cls is ProgramRequest and not self._requests.admits(peer, now=now):
+            return self._drop(peer, "too many requests")
         try:
             decoded = decode(cls, body)
         except WireError:
@@ -285,7 +370,8 @@ class Party(Generic[S]):
         if len(event.payload) > row.limit_bytes:
             return self._drop(peer, f"oversized {row.leaf}")
         if row is COORDINATOR_STATE or row is DEVICE_STATE:
-            return self._saw(row, device, event.payload, now)
+            fresh = [] if event.retained else self._renew(peer, now)
+            return fresh + self._saw(row, device, event.payload, now)
         if row.direction != self._in_way:
             return self._drop(peer, "wrong direction")
         return self._take_frame(row, peer, event, now)
@@ -295,12 +381,18 @@ class Party(Generic[S]):
             decoded = decode(row.payload, event.payload)
         except WireError:
             return self._drop(peer, f"{row.leaf} does not decode")
+        fresh = self._renew(peer, now)
+        if row is PULSE:
+            return fresh
         frame: Any = decoded.value
         account = self._accounts.get(peer)
         if account:
             account.received_bytes += len(event.topic) + len(event.payload) + _MQTT_BYTES
             account.meter.saw(frame, now)
-        return self._carry(self._courier.received(peer, frame, now), now)
+        return fresh + self._carry(self._courier.received(peer, frame, now), now)
+
+    def _renew(self, peer: DeviceId, now: float) -> list[Effect]:
+        return self._react(Heard(peer), now) if self._vigil.heard(peer, now) else []
 
     def _saw(self, row: Topic, device: DeviceId | None, payload: bytes, now: float) -> list[Effect]:
         if not payload:
@@ -311,11 +403,17 @@ class Party(Generic[S]):
             return self._drop(device or COORDINATOR, "state does not decode")
         if isinstance(presence, DevicePresence) and presence.device != device:
             return self._drop(device or "?", "state names another device")
+        if not self._announcements.admits(device or COORDINATOR, now=now):
+            return self._drop(device or COORDINATOR, "too many announcements")
         return self._react(Seen(presence), now)
 
     def _tick(self, now: float) -> list[Effect]:
         self._woken_at_s = math.inf
         effects = self._carry(self._courier.tick(now), now)
+        for peer in self._vigil.look(now):
+            effects += self._react(Silent(peer), now)
+        if self._vigil.must_pulse(now):
+            effects += self._pulse(now)
         if any(at <= now for at in self._wakes):
             self._wakes = [at for at in self._wakes if at > now]
             effects += self._react(Tick(), now)
@@ -324,7 +422,8 @@ class Party(Generic[S]):
     def _next_wake(self, now: float) -> list[Effect]:
         """Asks to be woken, unless the host does it early enough by what it was asked for."""
         due_s = self._courier.deadline(now)
-        for at_s in self._wakes:
+        watch_s = self._vigil.deadline()
+        for at_s in self._wakes if watch_s is None else (watch_s, *self._wakes):
             due_s = at_s if due_s is None else min(due_s, at_s)
         if due_s is None or due_s >= self._woken_at_s:
             return []
@@ -341,6 +440,14 @@ class Party(Generic[S]):
             )
         ]
 
+    def _pulse(self, now: float) -> list[Effect]:
+        """Says that we are here: to the one that an agent talks to, or at once to all agents."""
+        self._vigil.spoke(now)
+        if self._me == COORDINATOR:
+            return self._announce()
+        topic = self._fleet.frame(PULSE, self._me)
+        return [Publish(topic, encode(Pulse()), PULSE.qos, PULSE.retain, PULSE.expiry_s)]
+
     def _publish_frame(self, peer: DeviceId, frame: Frame, now: float) -> Publish:
         device = peer if self._me == COORDINATOR else self._me
         row = self._rows[type(frame)]
@@ -350,7 +457,19 @@ class Party(Generic[S]):
         size_bytes = len(publish.topic) + len(publish.payload) + _MQTT_BYTES
         self._accounts[peer].sent_bytes += size_bytes
         self._courier.transmitted(len(publish.payload), now)
+        if self._me != COORDINATOR:
+            # The coordinator pulses to all agents at once: what one of them got says nothing.
+            self._vigil.spoke(now)
         return publish
+
+    def _records(self, entry: dict[str, Any], now: float) -> bool:
+        """Tells whether an event goes on record: what peers can cause must not fill a disk."""
+        kind = entry.get("event", "")
+        if self._events.admits(kind, entry.get("device", ""), now=now):
+            return True
+        reason = f"event not recorded: {kind}"
+        self._unrecorded[reason] = self._unrecorded.get(reason, 0) + 1
+        return False
 
     def _drop(self, peer: str, reason: str) -> list[Effect]:
         """Counts; the first of its kind from a peer is put on record."""

@@ -3,6 +3,7 @@
 edgesplit/v1/<fleet>/coordinator/state
 edgesplit/v1/<fleet>/devices/<device>/state
 edgesplit/v1/<fleet>/devices/<device>/up/{offer,grant,chunk,receipt}      device -> coordinator
+edgesplit/v1/<fleet>/devices/<device>/up/pulse                            device -> coordinator
 edgesplit/v1/<fleet>/devices/<device>/down/{offer,grant,chunk,receipt}    coordinator -> device
 """
 
@@ -13,7 +14,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from runtime.frames import Chunk, Grant, Offer, Receipt
+from runtime.frames import Chunk, Grant, Offer, Pulse, Receipt
 from runtime.ids import DeviceId, is_legal_id
 from runtime.presence import CoordinatorPresence, DevicePresence
 
@@ -23,7 +24,7 @@ INLINE_LIMIT_BYTES = 8 * 1024
 CHUNK_LIMIT_BYTES = 256 * 1024
 
 _PLACES_REMEMBERED = 8192
-"""Topics whose meaning is kept at hand: five each of more than a thousand devices."""
+"""Topics whose meaning is kept at hand: six each of more than a thousand devices."""
 _LONGEST = 160
 """Above the longest topic of ours, so that what is kept is bounded in bytes as well."""
 
@@ -35,6 +36,7 @@ Payload = (
     | type[Grant]
     | type[Chunk]
     | type[Receipt]
+    | type[Pulse]
 )
 
 
@@ -66,7 +68,12 @@ def _frames(direction: Direction) -> dict[str, Topic]:
     return {row.leaf: row for row in rows}
 
 
-FRAMES: dict[Direction, dict[str, Topic]] = {"up": _frames("up"), "down": _frames("down")}
+PULSE = Topic("pulse", "up", Pulse, 256, qos=0, expiry_s=5)
+"""A late one would say that somebody is here who is not. The coordinator's is its presence."""
+FRAMES: dict[Direction, dict[str, Topic]] = {
+    "up": {**_frames("up"), PULSE.leaf: PULSE},
+    "down": _frames("down"),
+}
 
 
 @frozen

@@ -65,7 +65,15 @@ class Rejected:
     reason: str
 
 
-Output = Transmit | Deliver | Rejected
+@frozen
+class Confirmed:
+    """`peer` has a letter of this kind, whole."""
+
+    peer: DeviceId
+    kind: str
+
+
+Output = Transmit | Deliver | Rejected | Confirmed
 
 
 class Courier:
@@ -127,7 +135,9 @@ class Courier:
         if exchange is None:
             self._count({"letter without session": 1})
             return []
-        exchange.outbox.post(kind, body)
+        if not exchange.outbox.post(kind, body):
+            self._count({"letter behind too many others": 1})
+            return []
         return self._pump(now, (peer,))
 
     def connected(self, now: float) -> list[Output]:
@@ -175,9 +185,12 @@ class Courier:
                 return self._pump(now, (peer,))
             case Receipt():
                 kind = outbox.receipted(frame)
-                rejected = kind is not None and frame.refused is not None
-                news = [Rejected(peer, kind or "", frame.refused or "")] if rejected else []
-                return [*self._pump(now, (peer,)), *news]
+                pumped = self._pump(now, (peer,))
+                if kind is None:
+                    return pumped
+                if frame.refused is None:
+                    return [*pumped, Confirmed(peer, kind)]
+                return [*pumped, Rejected(peer, kind, frame.refused)]
 
     def tick(self, now: float) -> list[Output]:
         """Repeats what has gone unanswered for too long."""

@@ -17,6 +17,9 @@ OFFERS_IN_FLIGHT = 4
 that a small letter never waits behind bulk. Bounds what a crowd can pile up in the broker."""
 _RANGES_KEPT = 4096
 """Ranges of a letter that may wait to be sent; an honest peer has far fewer outstanding."""
+_WAITING_BYTES = 64 * 1024 * 1024
+_LEAST_WAITING = 8
+"""What may wait to be offered: so many bytes, or letters. An honest peer lets hardly any wait."""
 _RETRY_S = 1.0
 _LONGEST_RETRY_S = 8.0
 
@@ -58,12 +61,20 @@ class Outbox:
         """Bytes of all letters kept for the peer."""
         return sum(len(o.body) for o in (*self._small, *self._large, *self._offered.values()))
 
-    def post(self, kind: str, body: bytes) -> None:
-        """Takes a letter."""
+    def post(self, kind: str, body: bytes) -> bool:
+        """Takes a letter, and tells whether it did.
+
+        Not behind too many others: a peer may ask for much and confirm nothing.
+        """
+        waiting = (*self._small, *self._large)
+        waiting_bytes = sum(len(outgoing.body) for outgoing in waiting)
+        if len(waiting) >= _LEAST_WAITING and waiting_bytes + len(body) > _WAITING_BYTES:
+            return False
         digest = hashlib.sha256(body).digest()
         outgoing = _Outgoing(self._next_id, kind, body, digest)
         (self._small if outgoing.inline else self._large).append(outgoing)
         self._next_id += 1
+        return True
 
     def offers(self, now: float) -> list[Offer]:
         """Returns the offers that are due, first ones and repeated ones."""
