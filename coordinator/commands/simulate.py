@@ -54,6 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|measure",
         help="how fast one worker of the server trains, in 1e9 operations a second (default: 40)",
     )
+    parser.add_argument(
+        "--closing-s",
+        type=_closing,
+        default="estimate",
+        metavar="N|measure",
+        help="seconds to average, evaluate and write a checkpoint after a round, or what this "
+        "machine takes (default: an estimate for the server's speed)",
+    )
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw the last round")
     parser.add_argument(
         "--runs",
@@ -78,7 +86,8 @@ def run(args: argparse.Namespace) -> Exit:
     given = {"server_gflops": args.server_gflops} if "server_gflops" in args else {}
     record = RunRecord.create(args.runs, job.name)
     keep_job(record, job)
-    setting = Setting(conditions, learn=args.learn, **given)
+    closing_s = _closing_s(args.closing_s, job, fleet)
+    setting = Setting(conditions, learn=args.learn, closing_s=closing_s, **given)
     simulated = simulate(job, fleet, record, setting, replayed=plans)
     _conclude(record, job, simulated)
     if args.picture and record.rounds():
@@ -121,6 +130,27 @@ def _conclude(record: RunRecord, job: Job, simulated: Simulated) -> None:
     )
     write_summary(record.summary_path, summary)
     sys.stdout.write(f"{in_words(summary, most=_BOARDS_SHOWN)}\nsummary {record.summary_path}\n")
+
+
+def _closing_s(told: float | str, job: Job, fleet: Fleet) -> float | None:
+    """Returns the time to close a round; None leaves it to an estimate."""
+    from coordinator.simulation.closing import measured_closing_s
+
+    if told == "measure":
+        return measured_closing_s(job, fleet)
+    return told if isinstance(told, float) else None
+
+
+def _closing(text: str) -> float | str:
+    if text in ("measure", "estimate"):
+        return text
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError("write a number from 0, or measure")
+    return seconds
 
 
 def _speed(text: str) -> float | None:

@@ -25,7 +25,7 @@ from runtime.transport.link_model import Trace, value_at
 
 
 class ModelledServer:
-    """Gives the server's steps their time; opening and closing a round take none."""
+    """Gives the server's steps their time; all else takes what the inner executor says."""
 
     def __init__(self, inner: Executor, costs: Costs, clock: Clock, ledger: Ledger) -> None:
         self._inner = inner
@@ -37,7 +37,7 @@ class ModelledServer:
 
     def modelled_s(self, task: Any) -> float:
         if not isinstance(task, ServeStep):
-            return 0.0
+            return self._inner.modelled_s(task)
         self._submitted_s[task.device] = self._clock.now()
         return self._costs.serve_s(self._assignments[task.device])
 

@@ -73,8 +73,8 @@ def _head(summary: Summary) -> list[str]:
         f"{summary['run']}: simulated, not measured: {summary['rounds']} rounds of "
         f"{len(summary['devices'])} boards in {duration(summary['training_s'])} of virtual time "
         f"({duration(summary['wall_s'])} of ours).",
-        f"A round takes {summary['round_s']:.3f} s (median); a server worker is taken to make "
-        f"{summary['server_gflops']:.1f} GFLOP/s.",
+        f"A round takes {summary['round_s']:.3f} s (median), closing it {summary['closing_s']:.3f} "
+        f"s of that; a server worker is taken to make {summary['server_gflops']:.1f} GFLOP/s.",
     ]
     if summary["accuracy"] is not None:
         lines.append(
@@ -135,5 +135,5 @@ def _row(name: str, one: dict[str, Any], rounds: int) -> tuple[str, ...]:
 
 def _terms(entry: Entry, name: str) -> dict[str, float]:
     part = entry["devices"][name]
-    idle_s = entry["duration_s"] - part["duration_s"]
+    idle_s = max(0.0, entry["duration_s"] - entry["closing_s"] - part["duration_s"])
     return {**{term: part[term] for term in TERMS}, "idle_s": idle_s}

@@ -23,6 +23,7 @@ from coordinator.record.run_record import RunRecord
 from coordinator.rehearsal.partition import deal
 from coordinator.simulation.budgets import told_of, with_shared
 from coordinator.simulation.casts import Learners, Modelled, StandIns
+from coordinator.simulation.closing import Closing, estimated_closing_s
 from coordinator.simulation.conditions import Conditions
 from coordinator.simulation.costs import DEFAULT_SERVER_GFLOPS, Costs, measured_server_gflops
 from coordinator.simulation.ledger import Ledger
@@ -43,11 +44,14 @@ class Setting:
 
     `server_gflops` is the speed of one server worker in training; None measures this machine,
     which makes the result this machine's own. With `learn` the model is really trained.
+    `closing_s` is what averaging, evaluation and checkpoint take at the end of a round; None
+    estimates it.
     """
 
     conditions: Conditions = field(factory=Conditions)
     server_gflops: float | None = DEFAULT_SERVER_GFLOPS
     learn: bool = False
+    closing_s: float | None = 0.0
 
 
 @frozen
@@ -105,11 +109,14 @@ def simulate(
     company = _learners(job, fleet, record, setting) if setting.learn else _stand_ins(job, setting)
     costs = company.costs
     planner = planner or _planner(job, fleet, company)
+    closing_s = setting.closing_s
+    if closing_s is None:
+        closing_s = estimated_closing_s(job, fleet, costs)
     world = SimulatedWorld(
         job,
         fleet,
         planner,
-        Modelled(company.cast, costs, clock, ledger, conditions),
+        Modelled(Closing(company.cast, closing_s), costs, clock, ledger, conditions),
         clock=clock,
         records=SimulatedRecords(record, ledger, clock),
         run=record.run,

@@ -119,6 +119,18 @@ def test_a_speed_is_a_number_or_measured(tmp_path: Path) -> None:
         simulate(tmp_path, "--server-gflops", "-1")
 
 
+def test_closing_is_told_and_can_be_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option, least_s in (("2.5", 2.5), ("measure", 1e-9)):
+        assert simulate(tmp_path, "--closing-s", option) == Exit.OK
+        summary = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_text())
+        assert summary["closing_s"] >= least_s
+    assert "closing it 2.500 s of that" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        simulate(tmp_path, "--closing-s", "-1")
+
+
 def test_help_needs_no_torch() -> None:
     program = (
         "import sys, coordinator.main as command\n"
