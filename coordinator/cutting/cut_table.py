@@ -16,12 +16,12 @@ HEADINGS = (
 
 
 def render_cuts(traced: TracedModel, batch: int) -> str:
-    """One line per cut, from input to output, under a line of headings.
+    """One line per cut, from input to output, the whole model last, under a line of headings.
 
     MFLOP/sample is the device's forward pass and `share` its part of the whole model's; KiB/sample
     the activations in float32; training MiB the estimate for `batch` samples (see `Cut`).
     """
-    rows = [HEADINGS, *(_row(cut, traced.flops_per_sample, batch) for cut in traced.cuts)]
+    rows = [HEADINGS, *(_row(cut, traced.flops_per_sample, batch) for cut in traced.places)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     note = (
         f"{len(traced.cuts)} cuts of a model with {traced.parameters:,} parameters; "
@@ -32,9 +32,10 @@ def render_cuts(traced: TracedModel, batch: int) -> str:
 
 def _row(cut: Cut, whole_flops: int, batch: int) -> tuple[str, ...]:
     share = cut.device_flops_per_sample / whole_flops if whole_flops else 0.0
+    sends = cut.smashed_bytes_per_sample > 0
     return (
         cut.name,
-        "x".join(map(str, cut.smashed_shape)),
+        "x".join(map(str, cut.smashed_shape)) if sends else "-",
         f"{cut.device_flops_per_sample / 1e6:,.2f}",
         f"{share:.1%}",
         f"{cut.device_parameters:,}",

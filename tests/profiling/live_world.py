@@ -23,6 +23,7 @@ from device_agent.tasks import Begin, Forward
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.letters import Tensors
 from runtime.optimisers import OptimiserSpec
+from runtime.program import WHOLE_MODEL
 from runtime.recipe import Recipe
 from runtime.schedules import ScheduleSpec
 from runtime.tensors import pack
@@ -56,7 +57,8 @@ CUTS = (
     _cut("middle", 5 * 10**7, 16_000),
     _cut("deep", 2 * 10**8, 4_000),
 )
-BY_NAME = {cut.name: cut for cut in CUTS}
+WHOLE = _cut(WHOLE_MODEL, 3 * 10**8, 0)
+BY_NAME = {cut.name: cut for cut in (*CUTS, WHOLE)}
 
 
 def step_s(cut: str, operations_per_s: float) -> float:
@@ -124,12 +126,17 @@ class LiveWorld(World):
     """Boards named board-0, board-1, ... with links of 1 MB/s, planned by `optimal`."""
 
     def __init__(
-        self, *speeds: Speed, rounds: int, local_steps: int = 4, weather: Weather | None = None
+        self,
+        *speeds: Speed,
+        rounds: int,
+        local_steps: int = 4,
+        weather: Weather | None = None,
+        cuts: tuple[Cut, ...] = CUTS,
     ) -> None:
         names = tuple(DeviceId(f"board-{index}") for index in range(len(speeds)))
         recipe = Recipe(7, rounds, local_steps, OptimiserSpec("sgd", lr=0.1), ScheduleSpec())
         batches = dict.fromkeys(names, BATCH)
-        surveyor = CutSurvey(CUTS, 3 * 10**8, batches, "fp32", "fp32")
+        surveyor = CutSurvey(cuts, WHOLE.device_flops_per_sample, batches, "fp32", "fp32")
         planner = LivePlanner(
             SOLVERS["optimal"], surveyor, ModelSize(8_000, 0, 0), Problem((), local_steps)
         )
