@@ -20,6 +20,9 @@ from runtime.recipe import Recipe
 
 Phase = Literal["absent", "preparing", "training", "serving", "collecting", "returned"]
 
+_TRIPS_KEPT = 256
+"""Any letter of a device adds one, stale ones too."""
+
 
 @frozen(slots=False)
 class Duty:
@@ -79,7 +82,7 @@ class Duty:
         link = traffic.link
         if not link.bytes_per_s:
             return self
-        trips_s = (*self.round_trips_s, link.round_trip_s)
+        trips_s = (*self.round_trips_s[1 - _TRIPS_KEPT :], link.round_trip_s)
         return evolve(self, uplink=self.uplink.seen(link.bytes_per_s), round_trips_s=trips_s)
 
     @property

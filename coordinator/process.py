@@ -13,6 +13,7 @@ from coordinator.fleet import Fleet
 from coordinator.job import Job
 from coordinator.learning.checkpoint import Checkpoint
 from coordinator.learning.final_model import save_final_model
+from coordinator.learning.letter_limit import largest_letter_bytes
 from coordinator.learning.training import CoordinatorExecutor
 from coordinator.machine import CoordinatorState, react
 from coordinator.plan import Plan
@@ -76,7 +77,8 @@ def run_coordinator(
     worker = Guarded(worker, (ServeStep, Collect))
     clock = WallClock()
     ending = Ending(clock)
-    party = Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(paced(job)))
+    limits = attrs.evolve(paced(job), letter_bytes=largest_letter_bytes(job, fleet, executor))
+    party = Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(limits))
     host = Host(
         party,
         transport=MqttTransport(

@@ -42,6 +42,8 @@ from runtime.tensors import pack_all, unpack, unpack_all
 
 Array = NDArray[Any]
 
+_NEVER_NEGATIVE = ("#exp_avg_sq", "running_var")
+
 
 class CoordinatorExecutor:
     """Holds the model between rounds and a replica of its back part for every device.
@@ -173,6 +175,9 @@ class CoordinatorExecutor:
             # One device's NaN would be everybody's after the average.
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise ModelError(f"{task.device} returned {key} with values that are not finite")
+            # The square root of one device's negative variance would be NaN in everybody's step.
+            if key.endswith(_NEVER_NEGATIVE) and array.min(initial=0) < 0:
+                raise ModelError(f"{task.device} returned {key} with negative values")
         self._collected[task.device] = (task.samples, arrays)
 
     def _close(self, task: CloseRound) -> Closed:

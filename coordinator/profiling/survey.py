@@ -32,7 +32,7 @@ PROBE_STEPS = 3
 BALLAST_BYTES = 64 * 1024
 """What the first probe carries there and back, so that the link is measured both ways."""
 _BALLAST_S = 0.5
-_LARGEST_BALLAST_BYTES = 2 * 1024 * 1024
+LARGEST_BALLAST_BYTES = 2 * 1024 * 1024
 
 
 class Surveyor(Protocol):
@@ -177,7 +177,7 @@ class Survey:
         """Returns half a second of what is known of the link: a fast one shows in no less."""
         profile = self.profiles[device]
         rate = min(profile.uplink.value, profile.downlink.value)
-        return min(_LARGEST_BALLAST_BYTES, max(BALLAST_BYTES, int(rate * _BALLAST_S)))
+        return min(LARGEST_BALLAST_BYTES, max(BALLAST_BYTES, int(rate * _BALLAST_S)))
 
     def _order(self, task: PrepareProbe, result: PreparedProbe, position: int) -> RoundOrder:
         recipe = attrs.evolve(self.recipe, local_steps=PROBE_STEPS)

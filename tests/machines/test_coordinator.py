@@ -75,7 +75,12 @@ class TestGathering:
             made.on(Seen(birth(ONE, 2, status="lost")))
             effects = made.on(Seen(birth(ONE, 2)))
             assert of(effects, OpenSession) == [OpenSession(ONE, Session(5, 2))]
-            assert tasks(effects, Prepare) != []
+            assert made.state.duties[ONE].phase == "preparing"
+
+    def test_a_flood_of_births_prepares_one_attempt(self) -> None:
+        made = begun(ONE)
+        floods = [made.on(Seen(birth(ONE, life))) for life in range(2, 100)]
+        assert [task for effects in floods for task in tasks(effects, Prepare)] == []
 
     def test_a_late_will_of_an_earlier_life_changes_nothing(self) -> None:
         made = begun(ONE)
