@@ -11,14 +11,22 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from coordinator.record.progress import DeviceRow, Progress, headline, news, outlook, traffic
+from coordinator.record.progress import (
+    DeviceRow,
+    Progress,
+    comparison,
+    headline,
+    news,
+    outlook,
+    traffic,
+)
 from coordinator.record.run_record import Entry
 from coordinator.record.summary import duration, megabytes
 
 _REFRESHES_PER_S = 2
 _STATE_STYLES = {"lost": "red", "refused": "red", "left": "yellow", "training": "green"}
 _COLUMNS = ("device", "state", "cut", "codec")
-_NUMBERS = ("step ms", "up MB", "down MB", "train loss")
+_NUMBERS = ("round s", "planned s", "step ms", "up MB", "down MB", "train loss")
 
 
 class LiveTable:
@@ -48,8 +56,8 @@ class LiveTable:
         self._progress = self._progress.after(stream, entry)
         line = news(entry) if stream == "events" else None
         if stream == "rounds" and not self._console.is_terminal:
-            parts = (headline(self._progress), traffic(self._progress), outlook(self._progress))
-            line = "  ".join(filter(None, parts))
+            parts = (headline, traffic, comparison, outlook)
+            line = "  ".join(filter(None, (part(self._progress) for part in parts)))
         if line:
             self._console.print(line, markup=False)
 
@@ -77,7 +85,7 @@ class LiveTable:
         for device, row in progress.rows.items():
             table.add_row(*_cells(device, row))
         elapsed = f"elapsed {duration(time.monotonic() - self._began_s)}"
-        times = "  ".join(filter(None, (elapsed, outlook(progress))))
+        times = "  ".join(filter(None, (elapsed, comparison(progress), outlook(progress))))
         return Group("", table, "", headline(progress), times)
 
 
@@ -88,6 +96,8 @@ def _cells(device: str, row: DeviceRow) -> tuple[str, ...]:
         f"[{style}]{row.state}[/]" if style else row.state,
         escape(row.cut),
         row.codec,
+        "" if row.round_s is None else f"{row.round_s:.2f}",
+        "" if row.planned_s is None else f"{row.planned_s:.2f}",
         "" if row.step_s is None else f"{row.step_s * 1e3:.1f}",
         megabytes(row.up.total_bytes),
         megabytes(row.down.total_bytes),

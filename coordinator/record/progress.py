@@ -20,13 +20,18 @@ _PRESENCE = frozenset({"online", "lost", "left", "refused"})
 
 @frozen
 class DeviceRow:
-    """What is known of one device. Empty strings stand for what is not known yet."""
+    """What is known of one device. Empty strings stand for what is not known yet.
+
+    `round_s` is the device's time in the last closed round, `planned_s` what was foretold of it.
+    """
 
     up: ByteCount
     down: ByteCount
     state: str = "awaited"
     cut: str = ""
     codec: str = ""
+    round_s: float | None = None
+    planned_s: float | None = None
     step_s: float | None = None
     train_loss: float | None = None
 
@@ -40,7 +45,20 @@ class DeviceRow:
         part = entry["devices"].get(self.up.device)
         if part is None:
             return row
-        return attrs.evolve(row, step_s=part["step"]["p50_s"], train_loss=part["train_loss"])
+        return attrs.evolve(
+            row,
+            round_s=part["duration_s"],
+            planned_s=part.get("predicted_s"),
+            step_s=part["step"]["p50_s"],
+            train_loss=part["train_loss"],
+        )
+
+    def planned(self, part: Entry) -> DeviceRow:
+        """Returns the row when a round is planned, of which `part` is the device's."""
+        row = attrs.evolve(self, state="training", cut=part["cut"], codec=codecs(part))
+        if self.round_s is not None or "predicted" not in part:
+            return row
+        return attrs.evolve(row, planned_s=sum(part["predicted"].values()))
 
 
 @frozen
@@ -54,6 +72,8 @@ class Progress:
     loss: float | None = None
     train_loss: float | None = None
     durations_s: tuple[float, ...] = ()
+    foretold_s: float | None = None
+    """What was foretold of the last closed round."""
 
     @classmethod
     def begin(cls, devices: Iterable[str], rounds: int, past: Iterable[Entry] = ()) -> Progress:
@@ -85,9 +105,7 @@ class Progress:
         rows = dict(self.rows)
         for part in plan["assignments"]:
             row = rows.get(part["device"], DeviceRow.of(part["device"]))
-            rows[part["device"]] = attrs.evolve(
-                row, state="training", cut=part["cut"], codec=codecs(part)
-            )
+            rows[part["device"]] = row.planned(part)
         return attrs.evolve(self, rows=rows)
 
     def _closed(self, entry: Entry) -> Progress:
@@ -102,6 +120,7 @@ class Progress:
             loss=entry["loss"],
             train_loss=entry["train_loss"],
             durations_s=(*self.durations_s, entry["duration_s"])[-_RECENT_ROUNDS:],
+            foretold_s=entry.get("predicted_s"),
         )
 
     def _happened(self, event: Entry) -> Progress:
@@ -124,6 +143,13 @@ def headline(progress: Progress) -> str:
     ):
         words += [] if value is None else [f"{name} {value:{style}}"]
     return "  ".join(words)
+
+
+def comparison(progress: Progress) -> str:
+    """Returns the last round's time beside the one foretold; empty where there is none."""
+    if progress.foretold_s is None:
+        return ""
+    return f"round took {progress.durations_s[-1]:.2f} s, foretold {progress.foretold_s:.2f} s"
 
 
 def outlook(progress: Progress) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from coordinator.record.live_table import LiveTable
-from coordinator.record.progress import Progress
+from coordinator.record.progress import Progress, comparison
 from coordinator.record.run_record import Entry, RunRecord
 from tests.record.entries import closed, part
 
@@ -64,6 +64,35 @@ def test_a_terminal_gets_a_table() -> None:
     last = output.getvalue().rpartition("device")[2]
     for text in ("training", "block1", "int8 / fp16", "20.0", "2.0", "0.5000", "round 1/4"):
         assert text in last
+
+
+TERMS = {"state_down_s": 0.25, "forward_s": 1.0, "upload_s": 0.5}
+
+
+def test_planned_times_stand_beside_measured_ones() -> None:
+    planned = {**PLAN["assignments"][0], "predicted": TERMS}
+    progress = Progress.begin(["a", "b"], 4).after("plans", {**PLAN, "assignments": [planned]})
+    row = progress.rows["a"]
+    assert (row.planned_s, row.round_s) == (1.75, None)
+    entry = closed(1, {"a": part(duration_s=1.8, predicted_s=1.75)}, predicted_s=2.1)
+    later = {**planned, "predicted": {**TERMS, "upload_s": 9.0}}
+    progress = progress.after("rounds", entry).after("plans", {**PLAN, "assignments": [later]})
+    row = progress.rows["a"]
+    assert (row.planned_s, row.round_s) == (1.75, 1.8), "of one round, the last that is closed"
+    assert comparison(progress) == "round took 2.00 s, foretold 2.10 s"
+    output = io.StringIO()
+    with table_on(output, terminal=True) as table:
+        table("rounds", entry)
+    last = output.getvalue().rpartition("device")[2]
+    for text in ("1.80", "1.75", "foretold 2.10 s"):
+        assert text in last
+
+
+def test_a_pipe_is_told_what_was_foretold() -> None:
+    output = io.StringIO()
+    with table_on(output, terminal=False) as table:
+        table("rounds", closed(1, {"a": part()}, predicted_s=2.1))
+    assert "round took 2.00 s, foretold 2.10 s" in output.getvalue()
 
 
 def test_a_resumed_run_counts_what_lies_behind_it() -> None:
