@@ -13,17 +13,18 @@ import psutil
 import pytest
 
 from coordinator.record.run_record import read_lines
-from tests.commands.jobs import write_job
+from tests.commands.jobs import FLEET, write_job
 
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 
 
 class Rehearsal:
     """`edgesplit rehearse` in a process of its own, with everything below one folder."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, fleet: str = FLEET) -> None:
         self.folder = folder
-        command = [sys.executable, "-m", "coordinator.main", "rehearse", str(write_job(folder))]
+        job = write_job(folder, fleet=fleet)
+        command = [sys.executable, "-m", "coordinator.main", "rehearse", str(job)]
         place = () if "--resume" in options else ("--runs", str(folder / "runs"))
         with (folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
@@ -87,8 +88,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Rehearsal]]:
     """Starts a rehearsal; whatever a failing test leaves is killed."""
     started = []
 
-    def begin(*options: str) -> Rehearsal:
-        started.append(Rehearsal(tmp_path, *options))
+    def begin(*options: str, fleet: str = FLEET) -> Rehearsal:
+        started.append(Rehearsal(tmp_path, *options, fleet=fleet))
         return started[-1]
 
     yield begin

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.rehearsals import start
+
+__all__ = ["start"]
