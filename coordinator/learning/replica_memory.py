@@ -18,7 +18,7 @@ def replicas_bytes(job: Job, fleet: Fleet, traced: TracedModel) -> int:
     """Estimates the memory of all replicas: each device's at its shallowest cut.
 
     Values, gradients and slots of a replica stay from step to step; activations are held by as
-    many replicas as there are workers. The model's last cut stands for the whole model.
+    many replicas as there are workers. A device that trains the whole model has none.
     """
     kept_bytes, passing_bytes = [], []
     for device in fleet.devices:
@@ -48,7 +48,7 @@ def memory_problems(job: Job, job_path: Path, fleet: Fleet, traced: TracedModel)
 
 def _largest_replica(device: Device, traced: TracedModel) -> tuple[int, int]:
     names = [device.cut] if device.cut is not None else [one.cut for one in device.cuts]
-    whole = traced.cuts[-1]
+    whole = traced.places[-1]
     sizes = []
     for cut in (traced.cut(name) for name in names):
         fixed = whole.training_memory_fixed_bytes - cut.training_memory_fixed_bytes

@@ -12,6 +12,7 @@ from coordinator.fleet import Fleet
 from coordinator.job import Job
 from coordinator.learning.replica_memory import memory_problems, replicas_bytes
 from runtime.config import load_pair
+from runtime.program import WHOLE_MODEL
 from tests.commands.jobs import write_job
 
 
@@ -44,3 +45,13 @@ def test_what_does_not_fit_is_refused_with_a_fix(files: tuple[Job, Fleet]) -> No
     (problem,) = memory_problems(tight, Path("job.toml"), fleet, traced)
     assert problem.key == "server.memory_mb"
     assert "cut deeper" in problem.fix
+
+
+def test_a_device_that_trains_the_whole_model_needs_no_replica(files: tuple[Job, Fleet]) -> None:
+    job, fleet = files
+    traced = trace_job(job)
+    whole = attrs.evolve(fleet.devices[0], cut=WHOLE_MODEL, cuts=())
+    assert replicas_bytes(job, attrs.evolve(fleet, device=(whole,)), traced) == 0
+    mixed = attrs.evolve(fleet, device=(whole, fleet.devices[1]))
+    alone = attrs.evolve(fleet, device=fleet.devices[1:])
+    assert replicas_bytes(job, mixed, traced) == replicas_bytes(job, alone, traced) > 0
