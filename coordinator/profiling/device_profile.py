@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import attrs
 from attrs import field, frozen
 
+from coordinator.profiling.least import Least
 from coordinator.profiling.time_model import Load, Timed, TimeModel, fit
 from coordinator.profiling.tracked import Tracked
 from runtime.letters import DeviceReport
@@ -61,7 +62,7 @@ class DeviceProfile:
     pace: Tracked = field(factory=Tracked)
     uplink: Tracked = field(factory=Tracked)
     downlink: Tracked = field(factory=Tracked)
-    round_trip: Tracked = field(factory=Tracked)
+    round_trip: Least = field(factory=Least)
     transfers: Tracked = field(factory=Tracked)
     transfers_at: str = ""
     peak_rss_bytes: int = 0
@@ -126,7 +127,7 @@ class DeviceProfile:
         return attrs.evolve(
             self,
             uplink=self.uplink.updated(link.bytes_per_s, now),
-            round_trip=self.round_trip.updated(link.round_trip_s, now),
+            round_trip=self.round_trip.updated(link.round_trip_s),
             downlink=self.downlink.updated(report.downlink_bytes_per_s, now),
             peak_rss_bytes=max(self.peak_rss_bytes, report.peak_rss_bytes),
         )

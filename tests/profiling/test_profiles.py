@@ -7,6 +7,7 @@ import math
 import pytest
 
 from coordinator.profiling.device_profile import DeviceProfile
+from coordinator.profiling.least import Least
 from coordinator.profiling.server_profile import ServerProfile
 from coordinator.profiling.time_model import Load
 from coordinator.profiling.tracked import Tracked
@@ -116,3 +117,18 @@ class TestRateHistory:
         for rate in (9.0,) * 100 + (1.0,) * 32:
             history = history.seen(rate)
         assert history.bytes_per_s == 1.0
+
+
+class TestLeast:
+    def test_others_in_the_way_make_a_trip_no_longer(self) -> None:
+        trips = Least().updated(0.02).updated(0.4).updated(0.03)
+        assert trips.value == 0.02
+
+    def test_a_way_that_grew_longer_shows_after_some_rounds(self) -> None:
+        trips = Least().updated(0.02)
+        for _ in range(6):
+            trips = trips.updated(0.3)
+        assert trips.value == 0.3
+
+    def test_nothing_is_learnt_from_nothing(self) -> None:
+        assert Least().updated(0.0).updated(float("inf")).value == 0.0
