@@ -88,7 +88,7 @@ class Duty:
     @property
     def link(self) -> Reading:
         """What the letters of the attempt tell about the uplink."""
-        trip_s = median(self.round_trips_s) if self.round_trips_s else 0.0
+        trip_s = min((trip_s for trip_s in self.round_trips_s if trip_s > 0), default=0.0)
         return Reading(self.uplink.bytes_per_s, trip_s)
 
     def order(
