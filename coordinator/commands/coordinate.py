@@ -13,6 +13,7 @@ from coordinator.commands import job_files
 from coordinator.fleet import Fleet
 from coordinator.job import Job
 from coordinator.plan import Plan
+from coordinator.record.connectivity import connectivity, write_report
 from coordinator.record.job_record import changes_since, keep_job
 from coordinator.record.plan_log import read_plans
 from coordinator.record.run_record import RunRecord
@@ -135,8 +136,10 @@ def _conclude(record: RunRecord, job: Job, wall_s: float) -> None:
     summary = summarise(
         rounds, wall_s=wall_s, run=record.run, job=job.name, rounds_planned=job.training.rounds
     )
+    summary["connectivity"] = connectivity(record.events(), rounds)
     write_summary(record.summary_path, summary)
-    lines = ["", in_words(summary), f"summary {record.summary_path}"]
+    told = write_report(record, in_words(summary), summary["connectivity"])
+    lines = ["", told, f"summary {record.summary_path}"]
     if rounds:
         from coordinator.record.plots import plot_training
         from coordinator.record.round_picture import plot_last

@@ -117,6 +117,7 @@ def _check(job: Job, fleet: Fleet, conditions: Conditions, args: argparse.Namesp
 
 def _conclude(record: RunRecord, job: Job, simulated: Simulated) -> None:
     """Writes the summary and tells of it."""
+    from coordinator.record.connectivity import connectivity, write_report
     from coordinator.record.summary import write_summary
     from coordinator.simulation.report import in_words, summary_of
 
@@ -128,8 +129,13 @@ def _conclude(record: RunRecord, job: Job, simulated: Simulated) -> None:
         rounds_planned=job.training.rounds,
         plans=record.plans(),
     )
+    summary["connectivity"] = connectivity(
+        record.events(), record.rounds(), end_s=simulated.simulated_s
+    )
     write_summary(record.summary_path, summary)
-    sys.stdout.write(f"{in_words(summary, most=_BOARDS_SHOWN)}\nsummary {record.summary_path}\n")
+    words = in_words(summary, most=_BOARDS_SHOWN)
+    told = write_report(record, words, summary["connectivity"])
+    sys.stdout.write(f"{told}\nsummary {record.summary_path}\n")
 
 
 def _closing_s(told: float | str, job: Job, fleet: Fleet) -> float | None:

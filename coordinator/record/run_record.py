@@ -98,6 +98,10 @@ class RunRecord:
         return self.folder / "summary.json"
 
     @property
+    def summary_text_path(self) -> Path:
+        return self.folder / "summary.txt"
+
+    @property
     def plot_path(self) -> Path:
         return self.folder / "training.png"
 
@@ -112,6 +116,10 @@ class RunRecord:
     def rounds(self) -> list[Entry]:
         """The closed rounds, in order. Raises StorageError."""
         return self._read("rounds")
+
+    def events(self) -> list[Entry]:
+        """What happened, in the order of its recording. Raises StorageError."""
+        return self._read("events")
 
     def keep_rounds(self, count: int) -> None:
         """Drops the rounds beyond the first `count`: those that no checkpoint covers.
