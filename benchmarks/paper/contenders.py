@@ -33,6 +33,11 @@ class Contender:
         """The name in messages and pictures."""
         return f"{self.solver}, {self.codec}, {self.shares}"
 
+    @property
+    def in_turns(self) -> bool:
+        """Tells whether boards train one after the other."""
+        return self.shares == "turns"
+
     def solve(self, scene: Scene) -> Solution:
         """Returns the solver's plan for the scene. Raises ValueError where there is none."""
         scene = scene.coded(self.codec)
@@ -49,7 +54,7 @@ class Contender:
             self._assignment(scene, plan)
             for plan in sorted(solution.devices, key=lambda plan: plan.device)
         )
-        kind = Turns if self.shares == "turns" else Replay
+        kind = Turns if self.in_turns else Replay
         return kind(self.solver, assignments)
 
     def _assignment(self, scene: Scene, plan: DevicePlan) -> Assignment:

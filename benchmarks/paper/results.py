@@ -1,19 +1,15 @@
-"""All that one complete run of the experiment found, kept so that it can be told again."""
+"""All that the experiment found."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
-import cattrs
 from attrs import frozen
 
 from benchmarks.paper.contenders import FEDAVG, PRODUCT, SEQUENTIAL, SPLIT, Contender
 from benchmarks.paper.curves import Curve
 from benchmarks.paper.proof import Proof
 from benchmarks.paper.timing import Timing
-from runtime.atomic_file import write_atomically
 
 
 @frozen
@@ -54,16 +50,6 @@ class Results:
         cycles = self.curve(timing.model, timing.contender).cycles_to(accuracy)
         return None if cycles is None else timing.cycles.until(cycles)
 
-    def save(self, path: Path) -> None:
-        """Writes all of it as JSON."""
-        text = json.dumps(cattrs.unstructure(self), indent=1)
-        write_atomically(path, text.encode())
-
-    @classmethod
-    def load(cls, path: Path) -> Results:
-        """Reads what `save` wrote."""
-        return cattrs.structure(json.loads(path.read_text()), cls)
-
 
 LEARNED: Sequence[Contender] = (PRODUCT, SPLIT, SEQUENTIAL)
 
@@ -73,7 +59,7 @@ def learned_by(contender: Contender) -> Contender:
 
     FedAvg's boards train the same whole model as a board and its replica do together.
     """
-    if contender.shares == SEQUENTIAL.shares:
+    if contender.in_turns:
         return SEQUENTIAL
     return PRODUCT if contender.codec == PRODUCT.codec else SPLIT
 
