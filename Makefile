@@ -8,7 +8,7 @@ SOURCES := $(shell find runtime device_agent coordinator firmware_profiles -name
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-campaign check bench paper clean
+.PHONY: help demo test test-campaign fuzz check bench paper clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -21,6 +21,9 @@ test: .stamps/operator  ## run the tests
 
 test-campaign: .stamps/operator  ## run the tests that take minutes
 	.venv/bin/python -m pytest -m campaign --timeout 1800
+
+fuzz: .stamps/operator  ## feed a million mutated inputs to everything that decodes
+	.venv/bin/python -m tests.fuzz.campaign
 
 check: .stamps/operator  ## lint, formatting and types
 	.venv/bin/ruff check .

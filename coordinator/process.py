@@ -21,6 +21,7 @@ from coordinator.planning.fixed_planner import FixedPlanner
 from coordinator.planning.live_setup import live_planner, paced
 from coordinator.profiling.probing_executor import ProbingExecutor
 from coordinator.profiling.survey import Survey
+from coordinator.record.plan_log import logged_plans
 from coordinator.record.run_record import RunRecord
 from coordinator.tasks import Collect, ServeStep
 from runtime import wire
@@ -145,7 +146,7 @@ def _first_state(
 
 def _logged(record: RunRecord, devices: tuple[DeviceId, ...]) -> dict[int, Plan]:
     """Returns the plans on record, without those for another fleet: they are made anew."""
-    plans = [wire.from_builtin(Plan, entry) for entry in record.plans()]
+    plans = logged_plans(record)
     return {plan.round: plan for plan in plans if plan.devices == devices}
 
 

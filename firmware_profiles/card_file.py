@@ -46,7 +46,7 @@ def examine_card(file: Traversable) -> tuple[BoardCard | None, tuple[CardProblem
     """Reads one card; returns it, or None and every problem of the file."""
     try:
         data = tomllib.loads(file.read_bytes().decode())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last: nested too deep
         fix = "check the path" if isinstance(error, OSError) else "correct the line"
         reason = getattr(error, "strerror", None) or str(error)
         return None, (CardProblem(str(file), "(file)", f"it cannot be read: {reason}", fix),)

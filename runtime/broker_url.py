@@ -113,7 +113,11 @@ def _password(parts: SplitResult, options: dict[str, str]) -> str | None:
 def _readable(name: str, path: str | None) -> Path | None:
     if path is None:
         return None
-    if not Path(path).is_file():
+    try:
+        found = Path(path).is_file()
+    except OSError:  # a name that is too long for a file
+        found = False
+    if not found:
         raise ValueError(f"{name} names no file: {path!r}")
     return Path(path)
 

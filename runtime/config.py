@@ -51,7 +51,7 @@ def examine(path: Path, cls: type[T]) -> Examined[T]:
     """Reads the file and returns its problems instead of raising them."""
     try:
         data = tomllib.loads(path.read_bytes().decode())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last for tables nested too deep
         return Examined(None, (_unreadable(path, error),))
     walk = Walk(path.resolve().parent)
     value = walk.build(cls, data)

@@ -47,7 +47,7 @@ class Checkpoint:
                 facts = json.loads((file.metadata() or {})["edgesplit"])
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             return cls(facts["run"], int(facts["round"]), dict(facts["positions"]), state)
-        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
             raise StorageError(f"{path} is no checkpoint: {error}") from error
 
 

@@ -18,15 +18,20 @@ def read_plans(folder: Path, fleet: Fleet) -> dict[int, Plan]:
     Raises StorageError where there are none, ConfigError where they are for other devices.
     """
     path = folder / "plans.jsonl"
-    try:
-        plans = [from_builtin(Plan, entry) for entry in RunRecord(folder).plans()]
-    except WireError as error:
-        raise StorageError(f"{path} is damaged: {error}") from error
+    plans = logged_plans(RunRecord(folder))
     if not plans:
         raise StorageError(f"{folder} holds no plans; name the folder of a run, as runs/latest")
     devices = tuple(sorted(fleet.ids))
     refuse(_foreign(path, plan, devices) for plan in plans if plan.devices != devices)
     return {plan.round: plan for plan in plans}
+
+
+def logged_plans(record: RunRecord) -> list[Plan]:
+    """Returns the plans of a run in order. Raises StorageError where they are damaged."""
+    try:
+        return [from_builtin(Plan, entry) for entry in record.plans()]
+    except WireError as error:
+        raise StorageError(f"{record.folder}/plans.jsonl is damaged: {error}") from error
 
 
 def _foreign(path: Path, plan: Plan, devices: tuple[str, ...]) -> Problem:

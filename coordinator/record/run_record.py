@@ -185,7 +185,7 @@ def read_lines(path: Path) -> list[Entry]:
     for number, line in enumerate(_bytes_of(path).splitlines(), start=1):
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter for what is nested too deep
             raise StorageError(f"{path}: line {number} is damaged: {error}") from error
         if not isinstance(entry, dict):
             raise StorageError(f"{path}: line {number} is damaged: it is no JSON object")
