@@ -21,7 +21,7 @@ from coordinator.planning.repair import repair
 from coordinator.planning.search import Found, search
 from coordinator.planning.tables import MEMORY, SERVER, Floats, Mask, Tables
 
-_CALL_CELLS = 1_000
+_CALL_CELLS = 6_000
 """What an evaluation costs besides its cells, in cells."""
 _EVALUATIONS = (8, 40, 120, 400)
 
@@ -29,13 +29,17 @@ _EVALUATIONS = (8, 40, 120, 400)
 @frozen
 class Effort:
     """When to stop: at `tolerance`, a relative gap; after evaluating about `patient_cells` options
-    at `fair_gap`; after `cells` at any gap.
+    at `fair_gap`, which then grows in proportion to the options evaluated, up to `poor_gap`;
+    after `cells` at any.
+
+    Ten million cells take about 0.1 s.
     """
 
     tolerance: float = 1e-6
     fair_gap: float = 1e-3
-    patient_cells: int = 2_500_000
-    cells: int = 60_000_000
+    poor_gap: float = 1e-2
+    patient_cells: int = 4_000_000
+    cells: int = 70_000_000
 
 
 THOROUGH = Effort()
@@ -96,8 +100,11 @@ class _Tree:
     @property
     def _fair_enough(self) -> float:
         """The gap at which to stop by now."""
-        patient = self.spent_cells <= self.effort.patient_cells
-        return self.effort.tolerance if patient else self.effort.fair_gap
+        spent = self.spent_cells / self.effort.patient_cells
+        if spent <= 1:
+            return self.effort.tolerance
+        # A little less, since a gap is a part of the bound and this one of the round time.
+        return min(self.effort.fair_gap * spent, 0.99 * self.effort.poor_gap)
 
     def _enough(self, bound_s: float) -> bool:
         fair_s = self.incumbent.round_s * (1 - self._fair_enough)
