@@ -124,10 +124,11 @@ class DeviceProfile:
         return {cut: StepTime(share * s, (1 - share) * s) for cut, s in totals_s.items()}
 
     def _noted(self, report: DeviceReport, link: Reading, now: float) -> DeviceProfile:
+        # Chunks that piled up on their way make a link look faster than it is, never slower.
         return attrs.evolve(
             self,
-            uplink=self.uplink.updated(link.bytes_per_s, now),
+            uplink=self.uplink.risen(link.bytes_per_s, now),
             round_trip=self.round_trip.updated(link.round_trip_s),
-            downlink=self.downlink.updated(report.downlink_bytes_per_s, now),
+            downlink=self.downlink.risen(report.downlink_bytes_per_s, now),
             peak_rss_bytes=max(self.peak_rss_bytes, report.peak_rss_bytes),
         )

@@ -73,6 +73,11 @@ class Survey:
         rest = {name: probes for name, probes in self.pending.items() if name != device}
         return attrs.evolve(self, pending=rest)
 
+    def only_settled(self) -> Survey:
+        """Returns the survey without what is half measured."""
+        done = {name: probes for name, probes in self.pending.items() if not probes}
+        return attrs.evolve(self, pending=done)
+
     def begin(self, birth: DevicePresence, round: int) -> Outcome:
         """Starts to measure a device."""
         device = birth.device

@@ -119,6 +119,20 @@ class TestRateHistory:
         assert history.bytes_per_s == 1.0
 
 
+class TestDoubt:
+    def test_a_link_that_looks_faster_once_is_not_believed(self) -> None:
+        tracked = Tracked(1e5, 5, 1.0).risen(2.5e5, 2.0)
+        assert tracked.value == 1e5
+        assert tracked.risen(1e5, 3.0).risen(2.5e5, 4.0).value == 1e5
+
+    def test_a_link_that_looks_faster_twice_is(self) -> None:
+        tracked = Tracked(1e5, 5, 1.0).risen(2.5e5, 2.0).risen(2.4e5, 3.0)
+        assert tracked.value == 2.4e5
+
+    def test_a_link_that_looks_slower_is_believed_at_once(self) -> None:
+        assert Tracked(1e5, 5, 1.0).risen(2e4, 2.0).value == 2e4
+
+
 class TestLeast:
     def test_others_in_the_way_make_a_trip_no_longer(self) -> None:
         trips = Least().updated(0.02).updated(0.4).updated(0.03)
