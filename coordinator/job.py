@@ -9,6 +9,8 @@ from typing import Any, Literal
 from attrs import field, frozen
 from attrs.validators import deep_iterable, optional
 
+from coordinator.planning.genetic import is_installed
+from coordinator.policy import Policy
 from runtime.config_rules import (
     Rejected,
     above,
@@ -28,7 +30,14 @@ CROSS_ENTROPY = "cross-entropy"
 """The one loss that needs no file of the user's."""
 
 PlannerName = Literal[
-    "fixed", "optimal", "alternating", "equal-bandwidth", "common-cut", "unpaced", "full-local"
+    "fixed",
+    "optimal",
+    "alternating",
+    "equal-bandwidth",
+    "common-cut",
+    "unpaced",
+    "full-local",
+    "genetic",
 ]
 CodecName = Literal["fp32", "fp16", "int8"]
 
@@ -144,6 +153,7 @@ class Job:
     planner: Planner = field(factory=Planner)
     cuts: CutLimits = field(factory=CutLimits)
     server: Server = field(factory=Server)
+    policy: Policy = field(factory=Policy)
     base: Path = field(factory=Path, metadata=FOLDER)
 
     @property
@@ -163,7 +173,7 @@ class Job:
         )
 
     def faults(self) -> Iterator[Fault]:
-        """Yields functions in files that do not exist, and a warm-up that never ends."""
+        """Yields files and packages that are missing, and a warm-up that never ends."""
         for key, text in (
             ("model.factory", self.model.factory),
             ("loss.factory", self.loss.factory),
@@ -171,6 +181,12 @@ class Job:
             place = text.rpartition(":")[0]
             if place.endswith(".py") and not (self.base / place).is_file():
                 yield Fault(key, f"there is no file {place}", f"put it in {self.base}")
+        if self.planner.name == "genetic" and not is_installed():
+            yield Fault(
+                "planner.name",
+                "genetic needs pymoo, which is not installed",
+                "run pip install 'edgesplit[genetic]', or take another planner",
+            )
         steps = self.training.rounds * self.training.local_steps
         if self.schedule.warmup_steps >= steps:
             yield Fault(

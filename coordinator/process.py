@@ -138,6 +138,7 @@ def _first_state(
         recipe=job.recipe,
         planner=FixedPlanner(batches, job.codec.up, job.codec.down, fleet.cut_at),
         codecs=frozenset({job.codec.up, job.codec.down}),
+        policy=job.policy,
         logged=_logged(record, devices),
         round=checkpoint.round + 1 if checkpoint else 1,
         positions={device: positions.get(device, 0) for device in devices},

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from coordinator.dropped import Dropped
 from coordinator.duty import Duty
 from coordinator.plan import Plan
 from coordinator.tasks import Closed
@@ -18,6 +19,7 @@ def round_entry(
     closed: Closed,
     local_steps: int,
     *,
+    dropped: Iterable[Dropped] = (),
     began_s: float,
     now: float,
 ) -> dict[str, Any]:
@@ -35,6 +37,7 @@ def round_entry(
         "closing_s": now - returned_at_s,
         **({"predicted_s": plan.prediction.total_s} if plan.prediction else {}),
         "weights_sha256": closed.weights_sha256,
+        "dropped": [one.entry() for one in dropped],
         "devices": {duty.device: _device_entry(duty, local_steps, began_s) for duty in duties},
     }
 

@@ -7,18 +7,25 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from coordinator.dropped import Dropped
 from coordinator.duty import Duty
+from coordinator.membership import Membership, Standing
 from coordinator.plan import Knowledge, Plan, Planner
+from coordinator.policy import Policy
 from coordinator.profiling.survey import Survey
 from coordinator.roll import Roll
 from runtime.evolution import evolve
 from runtime.ids import DeviceId
+from runtime.letters import AttemptKey
 from runtime.party import MachineEffect
 from runtime.presence import CoordinatorPresence, DevicePresence
 from runtime.recipe import Recipe
 
 PROBING_MINOR = 1
 """From this minor version of the protocol on, devices know what a probe is."""
+
+_ANNOUNCE_S = 10.0
+_LOOK_S = 1.0
 
 Stage = Literal["gathering", "surveying", "opening", "training", "closing", "finished"]
 
@@ -45,10 +52,20 @@ class CoordinatorState:
     stage: Stage = "gathering"
     round: int = 1
     round_began_at_s: float = 0.0
+    policy: Policy = field(factory=Policy)
     positions: Mapping[DeviceId, int] = field(factory=dict)
-    peers: Mapping[DeviceId, DevicePresence] = field(factory=dict)
+    fleet: Membership = field(factory=Membership)
     duties: Roll[DeviceId, Duty] = field(factory=Roll)
-    refused: Mapping[DeviceId, str] = field(factory=dict)
+    dropped: tuple[Dropped, ...] = ()
+    """The parts of this round that it goes on without."""
+    lingering: frozenset[tuple[DeviceId, AttemptKey]] = frozenset()
+    """Attempts that were dropped while the server worked for them: it still does."""
+    attempts_made: int = 0
+    """The highest number of an attempt at this round, where all of it is made again."""
+    gathers_since_s: float = 0.0
+    trains_since_s: float = 0.0
+    waits_since_s: float | None = None
+    """Since when the round hangs on devices that are not there."""
 
     @property
     def presence(self) -> CoordinatorPresence:
@@ -68,14 +85,60 @@ class CoordinatorState:
     @property
     def is_gathered(self) -> bool:
         """Tells whether all devices are there."""
-        online = {peer for peer, birth in self.peers.items() if birth.status == "online"}
-        return online >= set(self.devices)
+        return self.fleet.here() >= set(self.devices)
 
     @property
     def present(self) -> frozenset[DeviceId]:
-        """The devices that did not say farewell; a lost one is expected to come back."""
-        births = self.peers.items()
-        return frozenset(peer for peer, birth in births if birth.status != "left")
+        """The devices that a plan may count on: lost ones too where rounds wait for them."""
+        return self.fleet.usable() if self.policy.drops else self.fleet.expected()
+
+    @property
+    def looks_every_s(self) -> float:
+        """How often the machine looks at the clock, and announces itself."""
+        return _LOOK_S if self.policy.hurries else _ANNOUNCE_S
+
+    @property
+    def quorum(self) -> int:
+        """How many devices must be present to begin a round."""
+        return min(self.policy.least(len(self.devices)), len(self.devices))
+
+    @property
+    def closing_quorum(self) -> int:
+        """How many results close the round."""
+        return min(self.quorum, len(self.plan.assignments) if self.plan else 0)
+
+    @property
+    def is_short(self) -> bool:
+        """Tells whether too few devices have a part in the round, or a result of it."""
+        return len(self.duties) < self.closing_quorum
+
+    @property
+    def awaited(self) -> frozenset[DeviceId]:
+        """The devices that the round cannot go on without, and that are not there."""
+        here = self.fleet.here()
+        if self.stage == "surveying":
+            return (
+                frozenset(self.devices) - here if len(self.present) < self.quorum else frozenset()
+            )
+        if self.stage != "training":
+            return frozenset()
+        at_work = {name for name, duty in self.duties.items() if not duty.is_home}
+        gone = {one.device for one in self.dropped} if self.is_short else set()
+        return frozenset((at_work | gone) - here)
+
+    def standing(self, device: DeviceId) -> Standing:
+        """Returns how a device stands."""
+        member = self.fleet.get(device)
+        if member is None or device in self.fleet.refused:
+            return "refused" if device in self.fleet.refused else "absent"
+        if not member.is_here:
+            return "lost" if member.is_lost else "left"
+        duty = self.duties.get(device)
+        if self.stage == "training" and duty and not duty.is_home:
+            return "training"
+        if self.survey and not self.survey.settled(device):
+            return "profiling" if device in self.survey.pending else "joining"
+        return "ready"
 
     @property
     def knowledge(self) -> Knowledge:
@@ -113,6 +176,11 @@ class CoordinatorState:
         if self.survey and presence.protocol < PROBING_MINOR:
             return "its agent is too old to be measured; update it, or take the fixed planner"
         return None
+
+    def without_duty(self, device: DeviceId) -> CoordinatorState:
+        """Returns the state of a round in which a device has no part any more."""
+        rest = {name: duty for name, duty in self.duties.items() if name != device}
+        return evolve(self, duties=Roll(rest))
 
     def with_duty(self, duty: Duty) -> CoordinatorState:
         if self.duties.get(duty.device) is duty:

@@ -12,9 +12,11 @@ from attrs import field, frozen, validators
 
 from runtime.ids import DeviceId
 
-PROTOCOL_MINOR = 1
-"""Rises with every addition to the v1 protocol (1: probes); the topic prefix carries the major
-version."""
+PROTOCOL_MINOR = 2
+"""Rises with every addition to the v1 protocol (1: probes; 2: pulses, `leaving`); the topic prefix
+carries the major version."""
+PULSING_MINOR = 2
+"""From this minor version on, a party that falls silent is gone."""
 
 Status = Literal["online", "lost", "left", "finished"]
 # JSON has integers of any size. Ours travel on in msgpack, which has none beyond 64 bits, and
@@ -45,6 +47,8 @@ class DevicePresence:
     codecs: tuple[str, ...] = ()
     optimisers: tuple[str, ...] = ()
     limits: Limits | None = None
+    leaving: bool = False
+    """It brings its round home, if it has one, and takes its leave."""
     role: Literal["device"] = "device"
     """Keeps one kind of announcement from being read as the other."""
 

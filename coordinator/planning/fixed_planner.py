@@ -7,6 +7,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from coordinator.plan import Assignment, Knowledge, Plan
+from coordinator.planning.solution import Infeasible, LeftOut
 from runtime.ids import DeviceId
 from runtime.program import WHOLE_MODEL, Codec
 
@@ -20,13 +21,19 @@ class FixedPlanner:
     codec_down: Codec
     cut_at: Callable[[DeviceId, int], str]
 
-    def plan(self, round: int, knowledge: Knowledge) -> Plan:
-        """Returns the operator's plan, whatever is known."""
+    def plan(self, round: int, knowledge: Knowledge) -> Plan | Infeasible:
+        """Returns the operator's plan for the devices that are present."""
+        batches = sorted(self.batches.items())
+        absent = (device for device, _ in batches if device not in knowledge.present)
+        left_out = tuple(LeftOut(device, "it is not here") for device in absent)
+        if len(left_out) == len(batches):
+            return Infeasible("fixed", "no device is here", "start its agent", left_out)
         assignments = tuple(
             self._assignment(device, self.cut_at(device, round), batch)
-            for device, batch in sorted(self.batches.items())
+            for device, batch in batches
+            if device in knowledge.present
         )
-        return Plan(round, "fixed", assignments)
+        return Plan(round, "fixed", assignments, left_out=left_out)
 
     def _assignment(self, device: DeviceId, cut: str, batch: int) -> Assignment:
         if cut == WHOLE_MODEL:

@@ -6,6 +6,7 @@ It is here because the field asks how it compares.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,6 +65,11 @@ class Genetic:
         ancestors[0] = first.ids
         _minimise(fitness, options - 1, ancestors, self.generations, self.seed)
         return met[0]
+
+
+def is_installed() -> bool:
+    """Tells whether the genetic planner finds pymoo."""
+    return importlib.util.find_spec("pymoo") is not None
 
 
 def _draft(tables: Tables, choice: Ints) -> Draft | None:

@@ -186,6 +186,7 @@ class SimulatedWorld:
             recipe=self._job.recipe,
             planner=self._planner,
             codecs=frozenset({self._job.codec.up, self._job.codec.down}),
+            policy=self._job.policy,
             logged=dict(past.plans),
             replayed=self._replayed,
             survey=self._survey,
@@ -208,7 +209,7 @@ class SimulatedWorld:
             samples=samples,
             codecs=tuple(CODECS),
             optimisers=OPTIMISERS,
-            limits=device.emulate.within(Ceilings().announced),
+            limits=device.emulate.instead_of(Ceilings().announced),
         )
         react = thrifty(agent_react, self._shelf)
         courier = ThriftyCourier(CourierLimits(), self._shelf)

@@ -63,8 +63,13 @@ class TestGathering:
         assert of(effects, OpenSession) == []
         assert of(made.on(Seen(birth(ONE))), OpenSession) != [], "it may come back mended"
 
-    def test_strangers_are_ignored(self) -> None:
-        assert begun(ONE).on(Seen(birth(TWO))) == []
+    def test_strangers_are_refused_once(self) -> None:
+        made = begun(ONE)
+        effects = made.on(Seen(birth(TWO)))
+        assert events(effects) == ["refused"]
+        assert made.state.standing(TWO) == "refused"
+        assert of(effects, OpenSession) == []
+        assert made.on(Seen(birth(TWO))) == []
 
     def test_a_birth_that_is_repeated_opens_no_second_session(self) -> None:
         made = begun(ONE)
@@ -169,11 +174,10 @@ class TestRecovery:
         made.come_home(order.attempt)
         assert tasks(made.on(Seen(birth(ONE, 2))), Prepare) == []
 
-    @pytest.mark.parametrize("presence", [{"status": "lost"}, {"status": "left"}])
-    def test_a_lost_device_is_waited_for(self, presence: dict[str, Any]) -> None:
+    def test_a_lost_device_is_waited_for(self) -> None:
         made = begun(ONE)
         attempt = made.prepared().attempt
-        assert halts(made.on(Seen(birth(ONE, **presence)))) == []
+        assert halts(made.on(Seen(birth(ONE, status="lost")))) == []
         assert tasks(made.on(Seen(birth(ONE))), Prepare) == [], "the same life goes on"
         made.step(attempt, 0)
 
