@@ -40,10 +40,14 @@ class Emulation:
 
     def within(self, limits: Limits) -> Limits:
         """Returns the limits of an agent that plays this board."""
+        own = self.instead_of(limits)
+        return evolve(own, memory_bytes=min(own.memory_bytes, limits.memory_bytes))
+
+    def instead_of(self, limits: Limits) -> Limits:
+        """Returns the limits of a board that is wholly modelled: no agent file holds it down."""
         if self.memory_mb is None:
             return limits
-        memory_bytes = min(limits.memory_bytes, int(self.memory_mb * _BYTES_PER_MB))
-        return evolve(limits, memory_bytes=memory_bytes)
+        return evolve(limits, memory_bytes=int(self.memory_mb * _BYTES_PER_MB))
 
     def step_time_s(self, forward_flops: float) -> float:
         """Returns the seconds that one local step of the board takes, 0 if it is not emulated.

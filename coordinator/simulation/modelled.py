@@ -111,7 +111,7 @@ class ModelledBoard:
 
     def _refuse_misfit(self, order: RoundOrder) -> None:
         """Refuses, as a real board does, what its memory cannot hold. Raises ProgramError."""
-        limit = self._emulation.within(Ceilings().announced).memory_bytes
+        limit = self._emulation.instead_of(Ceilings().announced).memory_bytes
         needed = self._costs.traced.cut(order.cut).training_memory_bytes(order.batch)
         if needed > limit:
             raise ProgramError(f"the program needs {needed} bytes, this board has {limit}")
