@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Mapping
 
 from attrs import evolve, frozen
 
 from coordinator.planning.full_local import FullLocal
-from coordinator.planning.genetic import Genetic
+from coordinator.planning.genetic import Genetic, is_installed
 from coordinator.planning.optimal import Optimal
 from coordinator.planning.planners import SOLVERS
 from coordinator.planning.problem import Problem
@@ -50,7 +49,7 @@ def compare(problem: Problem, whole: Problem, fixed: Problem) -> tuple[Candidate
 
 def can_run(planner: str) -> bool:
     """Tells whether what the planner needs is installed."""
-    return planner != Genetic.name or importlib.util.find_spec("pymoo") is not None
+    return planner != Genetic.name or is_installed()
 
 
 def _solvers(problem: Problem, whole: Problem) -> Iterator[Candidate]:

@@ -122,3 +122,13 @@ def test_one_mistake_is_one_problem(tmp_path: Path, old: str, new: str, key: str
 def test_a_function_of_an_installed_module_needs_no_file(tmp_path: Path) -> None:
     text = SMALLEST.replace("model.py:build", "some.package:build")
     assert load(write(tmp_path, text), Job).model.factory == "some.package:build"
+
+
+def test_the_genetic_planner_is_refused_without_pymoo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, SMALLEST.replace("[model]", '[planner]\nname = "genetic"\n[model]'))
+    monkeypatch.setattr("coordinator.job.is_installed", lambda: False)
+    assert list(problems(path)) == ["planner.name"]
+    monkeypatch.setattr("coordinator.job.is_installed", lambda: True)
+    assert load(path, Job).planner.name == "genetic"

@@ -7,7 +7,9 @@ import math
 import numpy as np
 from attrs import evolve
 
+from coordinator.planning.demand import StaticShares
 from coordinator.planning.problem import DeviceProblem, Option, Problem
+from coordinator.planning.tables import tabulate
 from runtime.ids import DeviceId
 from runtime.program import Codec
 
@@ -31,6 +33,33 @@ def random_problem(
         downlink_bytes_per_s=_budget(rng, devices),
         server_workers=int(rng.integers(1, 3)),
         server_memory_bytes=_maybe(rng, least + rng.uniform(0.05, 1) * (most - least)),
+    )
+
+
+def binding_problem(
+    rng: np.random.Generator, devices: int, cuts: int, *, codecs: int = 1
+) -> Problem:
+    """Returns a fleet that every limit binds: up, down, the server's workers and its memory.
+
+    The limits are about what devices would take at random prices by a random deadline.
+    """
+    problem = random_problem(rng, devices, cuts, codecs=codecs, whole=False)
+    problem = evolve(problem, server_workers=1, server_memory_bytes=None)
+    problem = evolve(problem, uplink_bytes_per_s=None, downlink_bytes_per_s=None)
+    tables = tabulate(problem)
+    deadline_s = float(tables.path_s.min(axis=1).max()) * rng.uniform(1.2, 4)
+    fastest = tables.choose(tables.path_s.argmin(axis=1))
+    rates = np.stack([fastest.up_bytes, fastest.down_bytes, fastest.work_s]) / deadline_s
+    scale = np.array([*rates.sum(axis=(1, 2)), fastest.memory_bytes.sum()])
+    demand = StaticShares(evolve(tables, limits=scale))
+    taken = demand.answer(rng.dirichlet(np.ones(4)), deadline_s).use
+    up, down, workers, memory = (taken * scale * rng.uniform(0.97, 1.03, 4)).tolist()
+    return evolve(
+        problem,
+        uplink_bytes_per_s=up,
+        downlink_bytes_per_s=down,
+        server_workers=math.ceil(workers),
+        server_memory_bytes=memory,
     )
 
 
