@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import sys
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -119,7 +120,7 @@ def _figures(value: Any) -> list[tuple[str, Figure]]:
 
 
 def _scalar(data: Any, kind: Any) -> Any:
-    if kind is float and isinstance(data, int) and not isinstance(data, bool):
+    if kind is float and type(data) is int and abs(data) <= sys.float_info.max:
         return float(data)
     return _typed(data, kind, kind)
 

@@ -7,7 +7,7 @@ a method `faults()` (see `CrossChecked`) for rules that join several of its fiel
 
 from __future__ import annotations
 
-import math
+import sys
 import types
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -24,6 +24,8 @@ FOLDER: Mapping[str, str] = {"config": "folder"}
 """Metadata of a field that receives the folder of the file; it has no TOML key."""
 
 _BAD: Any = object()
+_MOST = sys.float_info.max
+"""Whole numbers beyond it have no float; NaN and infinite ones lie outside as well."""
 
 
 @frozen
@@ -175,7 +177,7 @@ def _fits(kind: Any, data: Any) -> bool:
     if isinstance(data, bool):
         return kind is bool
     if kind is float:
-        return isinstance(data, int | float) and math.isfinite(data)
+        return isinstance(data, int | float) and -_MOST <= data <= _MOST
     if kind in (Mapping, dict):
         return isinstance(data, dict)
     return kind in (int, str) and isinstance(data, kind)

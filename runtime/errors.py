@@ -73,3 +73,12 @@ class BrokerError(EdgeSplitError):
 
 class StorageError(EdgeSplitError):
     """A run, checkpoint or cache on disk cannot be read or written."""
+
+
+def in_short(error: Exception) -> str:
+    """Returns the name of an exception and its first words.
+
+    Not its repr: it may hold what a peer sent, nested beyond Python's stack.
+    """
+    words = next((one for one in error.args if isinstance(one, str)), "")
+    return f"{type(error).__name__} {words[:200]}".rstrip()

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from runtime.errors import EdgeSplitError, ProgramError
+from runtime.errors import EdgeSplitError, ProgramError, in_short
 from runtime.executor import Executor
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Guarded:
         except Exception as error:
             name = type(task).__name__
             _log.warning("%s failed on a peer's data", name, exc_info=error)
-            raise ProgramError(f"{name} failed: {error!r}") from error
+            raise ProgramError(f"{name} failed: {in_short(error)}") from error
 
     def modelled_s(self, task: Any) -> float:
         return self.executor.modelled_s(task)

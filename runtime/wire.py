@@ -16,7 +16,7 @@ from attrs import frozen
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 
-from runtime.errors import WireError
+from runtime.errors import WireError, in_short
 from runtime.tensors import PackedTensor, from_wire, to_wire
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ def _structured(cls: type[T], data: Any, parse: Callable[[Any], Any]) -> Decoded
         raise
     except Exception as error:
         size = f"{len(data)} bytes" if isinstance(data, bytes) else "these values"
-        raise WireError(f"{size} are no {cls.__name__}: {error!r:.200}") from error
+        raise WireError(f"{size} are no {cls.__name__}: {in_short(error)}") from error
 
 
 _Shape = tuple[Callable[[Any, Any], Any], frozenset[str]]

@@ -21,7 +21,7 @@ _TEXTS = ("", "x", "../../etc/passwd", "\0", "a" * 300, "é\U0001f600", "nan", "
 _TOKENS = (
     *(text.encode() for text in _TEXTS), b"[", b"]", b"{", b"}", b'"', b"'", b"=", b"\n", b"#",
     b"null", b"true", b"-1", b"0", b"1e999", b"inf", b"nan", b"0x7fffffffffffffff", b"%00", b"@",
-    b":", b"//", b"?", b"&", b"\xff\xfe", b"[[", b"]]", b"1979-05-27", b"\\ud800",
+    b":", b"//", b"?", b"&", b"\xff\xfe", b"[[", b"]]", b"1979-05-27", b"\\ud800", b"9" * 400,
 )  # fmt: skip
 _WORD = re.compile(rb'"[^"\n]*"|[\w.+-]+')
 _LONGEST_BYTES = 1 << 16

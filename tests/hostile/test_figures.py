@@ -77,3 +77,9 @@ def test_small_bytes_do_not_become_large_values(bomb: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
+
+
+def test_an_error_that_holds_what_was_decoded_is_told_in_short() -> None:
+    """Its repr would go beyond Python's stack: one frame would have ended a coordinator."""
+    with pytest.raises(WireError):
+        decode(Step, b"\x91" * 1000 + b"\xc0" + b"\xc0")
