@@ -130,6 +130,7 @@ class Duty:
             returned_at_s=self.returned_at_s,
             compute_s=(local_steps * report.forward_s, local_steps * report.backward_s),
             worked_s=sum(self.worked_s),
+            round_trip_s=self.link.round_trip_s,
         )
 
     def again(self) -> Duty:

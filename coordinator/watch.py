@@ -71,25 +71,28 @@ def measured_terms(
     returned_at_s: float,
     compute_s: tuple[float, float],
     worked_s: float,
+    round_trip_s: float = 0.0,
 ) -> MeasuredTerms:
     """Returns the terms of an attempt in a round that began at `began_s`.
 
     `compute_s` is what the device says of forward and backward, all steps together, `worked_s`
-    the server's work for it. What nobody sees is the way down: in the steps it is what is left.
+    the server's work for it. An offer is half a round trip old when it comes. What nobody sees is
+    the way down: in the steps it is what is left.
     """
     forward_s, backward_s = compute_s
-    micro_batches = max(1, watch.steps)
+    steps, offer_s = watch.steps, round_trip_s / 2
     begun_s = max(watch.ordered_at_s, began_s)
-    before_s = watch.first_upload_s + forward_s / micro_batches
-    state_down_s = max(0.0, watch.first_at_s - begun_s - before_s) if watch.steps else 0.0
-    state_up_s = watch.state_up_s + max(0.0, returned_at_s - watch.home_at_s)
+    before_s = watch.first_upload_s + offer_s + forward_s / max(1, steps)
+    state_down_s = max(0.0, watch.first_at_s - begun_s - before_s) if steps else 0.0
+    state_up_s = watch.state_up_s + offer_s + max(0.0, returned_at_s - watch.home_at_s)
+    upload_s = watch.uploads_s + steps * offer_s
     server_s = worked_s or watch.served_s
-    known_s = state_down_s + forward_s + watch.uploads_s + watch.served_s + backward_s + state_up_s
+    known_s = state_down_s + forward_s + upload_s + watch.served_s + backward_s + state_up_s
     return MeasuredTerms(
         opening_s=begun_s - began_s,
         state_down_s=state_down_s,
         forward_s=forward_s,
-        upload_s=watch.uploads_s,
+        upload_s=upload_s,
         queue_s=max(0.0, watch.served_s - server_s),
         server_s=server_s,
         download_s=max(0.0, returned_at_s - begun_s - known_s),

@@ -15,7 +15,7 @@ from coordinator.planning.options import (
     StepShape,
     build_options,
 )
-from coordinator.planning.problem import DeviceProblem, Option, Problem, Rates
+from coordinator.planning.problem import DeviceProblem, Option, Problem, Rates, RoundTerms
 from coordinator.planning.solution import DevicePlan, Infeasible, LeftOut, Solution, Solver
 from coordinator.profiling.cut_survey import CutSurvey
 from coordinator.profiling.device_profile import DeviceProfile
@@ -73,7 +73,10 @@ class LivePlanner:
         rounds_left = knowledge.rounds_left
         solution = self.hysteresis.solve(problem, self.solver, before, rounds_left)
         if isinstance(solution, Infeasible):
-            return evolve(solution, left_out=(*absent, *solution.left_out))
+            left_out = (*absent, *solution.left_out)
+            told = "; ".join(f"{one.device}: {one.reason}" for one in absent)
+            reason = solution.reason if problem.devices else told or solution.reason
+            return evolve(solution, reason=reason, left_out=left_out)
         return self._told(round, solution, absent, knowledge.closing_s)
 
     def problem(self, knowledge: Knowledge) -> tuple[tuple[LeftOut, ...], Problem]:
@@ -176,16 +179,32 @@ class LivePlanner:
             weight=weights.up_bytes_per_s,
             weight_down=weights.down_bytes_per_s,
             caps=plan.rates if self.static_shares else None,
-            predicted=plan.terms,
+            predicted=_as_measured(plan, self.limits.local_steps),
         )
 
 
 def _with_trips(option: Option, round_trip_s: float) -> Option:
     """Adds what letters wait for before they flow, which no rate of a link can shorten."""
+    up_wait_s = _trips(option.up_bytes) * round_trip_s
+    down_wait_s = _trips(option.down_bytes) * round_trip_s
     return evolve(
         option,
-        forward_s=option.forward_s + _trips(option.up_bytes) * round_trip_s,
-        backward_s=option.backward_s + _trips(option.down_bytes) * round_trip_s,
+        forward_s=option.forward_s + up_wait_s,
+        backward_s=option.backward_s + down_wait_s,
+        up_wait_s=up_wait_s,
+        down_wait_s=down_wait_s,
+    )
+
+
+def _as_measured(plan: DevicePlan, local_steps: int) -> RoundTerms:
+    """Returns a device's terms with all that letters wait for counted to their transfers."""
+    up_s, down_s = local_steps * plan.option.up_wait_s, local_steps * plan.option.down_wait_s
+    return evolve(
+        plan.terms,
+        forward_s=plan.terms.forward_s - up_s,
+        upload_s=plan.terms.upload_s + up_s,
+        download_s=plan.terms.download_s + down_s,
+        backward_s=plan.terms.backward_s - down_s,
     )
 
 

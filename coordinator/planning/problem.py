@@ -33,6 +33,9 @@ class Option:
     the device part, which travels down when a round starts and up when it ends. `server_s` is
     the server's work for this device alone. An option that sends nothing in a step trains the
     whole model on the device.
+
+    `up_wait_s` and `down_wait_s` are parts of `forward_s` and `backward_s`: what letters wait for
+    before they flow, which no rate of a link can shorten.
     """
 
     cut: str
@@ -46,6 +49,8 @@ class Option:
     state_bytes: float
     device_memory_bytes: float
     replica_memory_bytes: float
+    up_wait_s: float = 0.0
+    down_wait_s: float = 0.0
 
     @property
     def is_whole_model(self) -> bool:

@@ -17,9 +17,14 @@ def watched() -> Watch:
     return watch.came_home(0.4, 15.0)
 
 
-def reckoned(worked_s: float = 0.15) -> MeasuredTerms:
+def reckoned(worked_s: float = 0.15, round_trip_s: float = 0.0) -> MeasuredTerms:
     return measured_terms(
-        watched(), began_s=10.0, returned_at_s=15.1, compute_s=(0.6, 1.2), worked_s=worked_s
+        watched(),
+        began_s=10.0,
+        returned_at_s=15.1,
+        compute_s=(0.6, 1.2),
+        worked_s=worked_s,
+        round_trip_s=round_trip_s,
     )
 
 
@@ -39,6 +44,14 @@ def test_terms_are_what_was_seen_and_what_is_left() -> None:
         }
     )
     assert sum(terms.values()) == pytest.approx(5.1)
+
+
+def test_an_offer_is_half_a_round_trip_old_when_it_comes() -> None:
+    near, far = reckoned(), reckoned(round_trip_s=0.1)
+    assert far.upload_s - near.upload_s == pytest.approx(2 * 0.05)
+    assert near.state_down_s - far.state_down_s == pytest.approx(0.05)
+    assert far.state_up_s - near.state_up_s == pytest.approx(0.05)
+    assert sum(attrs.asdict(far).values()) == pytest.approx(5.1)
 
 
 def test_work_that_nobody_times_holds_the_queue() -> None:

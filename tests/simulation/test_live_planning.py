@@ -13,8 +13,8 @@ from coordinator import main as command
 from coordinator.fleet import SharedLink
 from coordinator.record.run_record import RunRecord, read_lines
 from coordinator.simulation.budgets import pacing, told_of, with_shared
-from coordinator.simulation.conditions import Conditions, Shared
-from coordinator.simulation.simulation import simulate
+from coordinator.simulation.conditions import BoardConditions, Conditions, Shared
+from coordinator.simulation.simulation import Setting, simulate
 from device_agent.tasks import Begin
 from runtime.errors import ProgramError
 from runtime.executor import Executor
@@ -64,6 +64,19 @@ class TestPlanning:
         simulate(job, stages.fleet(*devices), record)
         for entry in record.rounds():
             assert entry["duration_s"] == pytest.approx(entry["predicted_s"], rel=0.03)
+
+    def test_planned_terms_are_those_that_are_measured(self, tmp_path: Path) -> None:
+        job = evolve(stages.JOB, planner=evolve(stages.JOB.planner, name="optimal"))
+        late = Conditions(board=(BoardConditions("a", delay_ms=20),))
+        record = RunRecord.begin(tmp_path / "run")
+        simulate(job, stages.fleet(stages.board("a", step_s=0.03)), record, Setting(late))
+        ((planned,), measured) = record.plans()[-1]["assignments"], record.rounds()[-1]
+        terms, foretold = measured["devices"]["a"]["terms"], planned["predicted"]
+        for name in ("forward_s", "server_s", "backward_s"):
+            assert foretold[name] == pytest.approx(terms[name], rel=0.05), name
+        # Letters of one chunk do not tell how old their offer is: both ways together count.
+        ways = [one["upload_s"] + one["download_s"] for one in (foretold, terms)]
+        assert ways[0] == pytest.approx(ways[1], rel=0.05)
 
     def test_an_option_goes_before_the_job_file(self, tmp_path: Path) -> None:
         assert simulated(tmp_path, "--planner", "common-cut") == Exit.OK
@@ -166,7 +179,8 @@ class TestWhatCannotBeLive:
         world = self.world("board-0", "board-1")
         halt = world.run()
         assert halt.code is Exit.FLEET
-        assert "round 1 cannot be planned" in halt.reason
+        assert "round 1 cannot be planned: board-0: no cut could be measured: " in halt.reason
+        assert "needs 7 bytes, this board has 5" in halt.reason
         assert "give a board more memory" in halt.reason
 
 
