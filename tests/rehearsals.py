@@ -61,6 +61,10 @@ class Rehearsal:
         (found,) = [one for one in self.family() if one.cmdline()[4:5] == ["coordinator"]]
         return found
 
+    def broker(self) -> psutil.Process:
+        (found,) = [one for one in self.family() if "supervisor.py" in " ".join(one.cmdline())]
+        return found
+
     def events(self, kind: str) -> list[dict[str, Any]]:
         """The events of a kind that are on record."""
         path = self.latest / "events.jsonl"

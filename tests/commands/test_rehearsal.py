@@ -10,6 +10,7 @@ from pathlib import Path
 from coordinator.record.run_record import read_lines
 from coordinator.rehearsal.company import RESCUES
 from runtime.exits import Exit
+from tests.commands.jobs import FLEET
 from tests.rehearsals import Rehearsal
 
 
@@ -71,14 +72,20 @@ def test_an_agent_that_dies_is_started_again_a_few_times(start: Callable[..., Re
     assert "agent left ended too soon, with signal SIGKILL" in output
 
 
-def test_a_coordinator_that_dies_goes_on_with_its_run(start: Callable[..., Rehearsal]) -> None:
-    rehearsal = start("--rounds", "4")
+def test_a_broker_and_a_coordinator_that_die_are_started_again(
+    start: Callable[..., Rehearsal],
+) -> None:
+    unhurried = FLEET.replace('cut = "front"\n', 'cut = "front"\nemulate = { step_s = 0.1 }\n')
+    rehearsal = start("--rounds", "16", fleet=unhurried)
     rehearsal.wait_for_a_round()
+    rehearsal.broker().kill()
+    rehearsal.wait_for_event("restarted", process="broker")
+    rehearsal.wait_for_event("link down")
     rehearsal.coordinator().kill()
     assert rehearsal.wait() == Exit.OK, rehearsal.output()
     assert rehearsal.family() == []
     rounds = read_lines(rehearsal.latest / "rounds.jsonl")
-    assert [one["round"] for one in rounds] == [1, 2, 3, 4]
+    assert [one["round"] for one in rounds] == list(range(1, 17))
     assert rounds[-1]["writer"] == 2
     assert "the coordinator: signal SIGKILL; started again (1 of" in rehearsal.output()
 
