@@ -37,6 +37,7 @@ class Identity:
     state_dir: Path
     threads: int = field(default=1, validator=at_least(1))
     keepalive_s: int = field(default=10, validator=at_least(1))
+    leave_within_s: float = field(default=30.0, validator=at_least(0))
 
 
 @frozen

@@ -56,7 +56,7 @@ from runtime.party import (
     Traffic,
     Unwelcome,
 )
-from runtime.presence import CoordinatorPresence, DevicePresence
+from runtime.presence import PULSING_MINOR, CoordinatorPresence, DevicePresence
 from runtime.rate_history import RateHistory
 
 ANNOUNCE_EVERY_S = 10.0
@@ -76,6 +76,7 @@ class Work:
     micro_batch: int = 0
     probe: Probe | None = None
     """The letter that asked for it, if nothing of this work is to be kept."""
+    first_step_at_s: float | None = None
 
     @property
     def attempt(self) -> AttemptKey:
@@ -92,8 +93,21 @@ class AgentState:
     latest: tuple[str, AttemptKey] | None = None
     """Run and attempt of the newest order taken in this session."""
     work: Work | None = None
+    coordinator_is_here: bool = False
+    """It announced itself as online, and is heard."""
+    leave_within_s: float = 30.0
+    leaves_by_s: float | None = None
+    """When this agent is gone, asked to stop as it was."""
+    is_going_home: bool = False
+    """The result of the work that was in hand is on its way."""
     downlink: RateHistory = field(factory=RateHistory)
     """Of the letters since the work in hand was ordered, that order included."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Tells whether there is something to bring home, and somebody to bring it to."""
+        works = self.work is not None and self.work.probe is None
+        return self.coordinator_is_here and (works or self.is_going_home)
 
 
 Outcome = tuple[AgentState, list[MachineEffect]]
@@ -103,39 +117,93 @@ def react(state: AgentState, event: MachineEvent, now: float) -> Outcome:
     """Returns the state after `event` and what is to be done about it."""
     match event:
         case Started() | Tick():
+            if state.leaves_by_s is not None and now >= state.leaves_by_s:
+                return _left(state, "asked to stop; the round was handed back")
             return state, [Announce(state.birth), Wake(now + ANNOUNCE_EVERY_S)]
         case Seen(presence):
             if isinstance(presence, CoordinatorPresence):
-                return _saw_coordinator(state, presence)
+                return _go_if_idle(*_saw_coordinator(state, presence))
             return _saw_self(state, presence)
         case Received(_, letter, traffic):
-            return _received(_clocked(state, traffic), letter)
+            return _go_if_idle(*_received(_clocked(state, traffic), letter))
         case Finished(task, result):
-            return _finished(state, task, result)
+            return _go_if_idle(*_finished(_timed(state, task, now), task, result))
         case Failed(task, reason, _):
-            return _failed(state, task, reason)
+            return _go_if_idle(*_failed(state, task, reason))
         case Unwelcome(_, letter_kind, reason):
             entry = {"event": "refused by coordinator", "letter": letter_kind.__name__}
             return state, [Record("events", {**entry, "reason": reason})]
         case StopAsked():
-            farewell = attrs.evolve(state.birth, status="left")
-            return state, [Announce(farewell), Halt(Exit.OK, "asked to stop")]
-        case Silent() | Heard() | Delivered():
-            return state, []
+            return _asked_to_stop(state, now)
+        case Delivered():
+            return _go_if_idle(attrs.evolve(state, is_going_home=False), [])
+        case Silent() | Heard():
+            is_here = isinstance(event, Heard)
+            entry = {"event": "coordinator heard" if is_here else "coordinator silent"}
+            state = attrs.evolve(state, coordinator_is_here=is_here)
+            return _go_if_idle(state, [Record("events", entry)])
         case LinkUp():
             return state, [Record("events", {"event": "link up"})]
         case LinkDown(reason):
             return state, [Record("events", {"event": "link down", "reason": reason})]
 
 
+def _asked_to_stop(state: AgentState, now: float) -> Outcome:
+    """Brings the round home before it leaves, if there is time enough; asked twice, it goes."""
+    if state.leaves_by_s is not None or not state.is_needed or not _finishes_in_time(state, now):
+        return _left(state, "asked to stop")
+    by_s = now + state.leave_within_s
+    leaving = attrs.evolve(state, birth=attrs.evolve(state.birth, leaving=True), leaves_by_s=by_s)
+    entry = {"event": "leaving", "within_s": state.leave_within_s}
+    return leaving, [Announce(leaving.birth), Wake(by_s), Record("events", entry)]
+
+
+def _finishes_in_time(state: AgentState, now: float) -> bool:
+    """Tells whether the steps to come will be done, as far as those behind foretell it."""
+    work = state.work
+    if work is None or work.first_step_at_s is None or work.step == 0:
+        return state.leave_within_s > 0
+    pace_s = (now - work.first_step_at_s) / work.step
+    return (work.order.recipe.local_steps - work.step) * pace_s <= state.leave_within_s
+
+
+def _go_if_idle(state: AgentState, effects: list[MachineEffect]) -> Outcome:
+    """Lets an agent that was asked to stop go when it has nothing to bring home, or nobody to."""
+    if state.leaves_by_s is None or state.is_needed:
+        return state, effects
+    gone, farewell = _left(state, "asked to stop")
+    return gone, [*effects, *farewell]
+
+
+def _left(state: AgentState, reason: str) -> Outcome:
+    farewell = attrs.evolve(state.birth, status="left")
+    return state, [Announce(farewell), Halt(Exit.OK, reason)]
+
+
+def _timed(state: AgentState, task: object, now: float) -> AgentState:
+    """Notes when the first step of the work in hand began."""
+    if state.work is None or not isinstance(task, Begin):
+        return state
+    return attrs.evolve(state, work=attrs.evolve(state.work, first_step_at_s=now))
+
+
 def _saw_coordinator(state: AgentState, presence: CoordinatorPresence) -> Outcome:
+    if presence.incarnation == state.coordinator:
+        state = attrs.evolve(state, coordinator_is_here=presence.status == "online")
     if presence.status != "online" or presence.incarnation <= (state.coordinator or 0):
         return state, []
     session = Session(presence.incarnation, state.birth.incarnation)
-    following = attrs.evolve(state, coordinator=presence.incarnation, latest=None, work=None)
+    following = attrs.evolve(
+        state,
+        coordinator=presence.incarnation,
+        coordinator_is_here=True,
+        latest=None,
+        work=None,
+        is_going_home=False,
+    )
     entry = {"event": "following", "coordinator": presence.incarnation, "run": presence.run}
     return following, [
-        OpenSession(COORDINATOR, session),
+        OpenSession(COORDINATOR, session, presence.protocol >= PULSING_MINOR),
         Announce(state.birth),
         Record("events", entry),
     ]
@@ -188,6 +256,9 @@ def _stale(letter: Letter) -> Drop:
 def _ordered(state: AgentState, order: RoundOrder) -> Outcome:
     if state.latest and state.latest[0] == order.run and order.attempt <= state.latest[1]:
         return state, [_stale(order)]
+    if state.leaves_by_s is not None:
+        # It was to bring home the attempt in hand, which this order ends.
+        return attrs.evolve(state, work=None), [_stale(order)]
     taken = attrs.evolve(state, latest=(order.run, order.attempt))
     return _take(taken, Work(order, "finding"))
 
@@ -195,7 +266,7 @@ def _ordered(state: AgentState, order: RoundOrder) -> Outcome:
 def _probed(state: AgentState, probe: Probe, order: RoundOrder) -> Outcome:
     """Takes a probe unless there is something to learn: its steps are an order's, unsent."""
     late = state.latest and state.latest[0] == order.run and order.attempt <= state.latest[1]
-    if late or (state.work and state.work.probe is None):
+    if late or state.leaves_by_s is not None or (state.work and state.work.probe is None):
         return state, [_stale(probe)]
     return _take(state, Work(order, "finding", probe=probe))
 
@@ -227,9 +298,8 @@ def _finished(state: AgentState, task: object, result: object) -> Outcome:
         case Backward():
             return _stepped(state, work)
         case Finish() if isinstance(result, Trained):
-            return attrs.evolve(state, work=None), [
-                Send(COORDINATOR, _outcome(state, work, result))
-            ]
+            home = attrs.evolve(state, work=None, is_going_home=work.probe is None)
+            return home, [Send(COORDINATOR, _outcome(state, work, result))]
         case _:
             return state, []
 

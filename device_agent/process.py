@@ -62,7 +62,8 @@ def run_agent(config: AgentConfig, *, with_parent: bool = False) -> Exit:
     ending = Ending(clock)
     device = DeviceId(config.agent.device)
     courier = Courier(CourierLimits(letter_bytes=config.limits.announced.transfer_bytes))
-    party = Party(react, AgentState(birth), Fleet(config.agent.fleet), device, courier)
+    state = AgentState(birth, leave_within_s=config.agent.leave_within_s)
+    party = Party(react, state, Fleet(config.agent.fleet), device, courier)
     host = Host(
         party,
         transport=_transport(config, clock),

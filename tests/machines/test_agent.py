@@ -37,18 +37,21 @@ from runtime.letters import (
 from runtime.optimisers import OptimiserSpec
 from runtime.party import (
     Announce,
+    Delivered,
     Drop,
+    Heard,
     MachineEffect,
     MachineEvent,
     OpenSession,
     Received,
     Seen,
     Send,
+    Silent,
 )
 from runtime.presence import CoordinatorPresence
 from runtime.recipe import Recipe
 from runtime.schedules import ScheduleSpec
-from tests.machines.coordinating import birth, drops, halts, letters, of
+from tests.machines.coordinating import birth, drops, events, halts, letters, of
 
 BIRTH = birth(incarnation=3)
 
@@ -137,10 +140,69 @@ class TestPresence:
     def test_our_own_birth_is_no_news(self) -> None:
         assert Agent().on(Seen(BIRTH)) == []
 
-    def test_says_farewell_when_asked_to_stop(self) -> None:
+    def test_says_farewell_when_asked_to_stop_without_work(self) -> None:
         farewell, halt = Agent().on(StopAsked())
         assert farewell == Announce(attrs.evolve(BIRTH, status="left"))
         assert isinstance(halt, Halt) and halt.code == Exit.OK
+
+
+class TestLeaving:
+    def leaving(self) -> Agent:
+        agent = Agent()
+        agent.until_waiting()
+        effects = agent.on(StopAsked())
+        assert [one.presence for one in of(effects, Announce)] == [
+            attrs.evolve(BIRTH, leaving=True)
+        ]
+        assert halts(effects) == []
+        return agent
+
+    def test_brings_the_round_home_first(self) -> None:
+        agent = self.leaving()
+        for place in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            agent.receive(agent.gradient(*place))
+            agent.done()
+            if place != (1, 1):
+                agent.done({})
+        home = agent.done(Trained(16, {}, DeviceReport()))
+        assert letters(home, RoundResult) and halts(home) == []
+        gone = agent.on(Delivered(COORDINATOR))
+        assert of(gone, Announce)[0].presence.status == "left"
+        assert halts(gone)[0].code == Exit.OK
+
+    def test_leaves_at_once_when_asked_twice(self) -> None:
+        assert halts(self.leaving().on(StopAsked()))[0].code == Exit.OK
+
+    def test_leaves_when_its_time_is_over(self) -> None:
+        agent = self.leaving()
+        assert halts(agent.on(Tick())) == []
+        agent.state, effects = react(agent.state, Tick(), 31.0)
+        assert halts(effects)[0].code == Exit.OK
+
+    @pytest.mark.parametrize(
+        "event", [Silent(COORDINATOR), Seen(CoordinatorPresence(5, "left")),
+                  Seen(CoordinatorPresence(6, "online")), Received(COORDINATOR, order(2))],
+    )  # fmt: skip
+    def test_leaves_when_nobody_waits_for_its_result(self, event: MachineEvent) -> None:
+        assert halts(self.leaving().on(event))[0].code == Exit.OK
+
+    def test_hands_back_at_once_what_would_take_too_long(self) -> None:
+        agent = Agent()
+        agent.until_waiting()
+        for place in ((0, 0), (0, 1)):
+            agent.receive(agent.gradient(*place))
+            agent.done()
+            agent.done({})
+        agent.state, effects = react(agent.state, StopAsked(), 40.0)
+        assert halts(effects)[0].code == Exit.OK, "one step took 39 s, one is left"
+
+    def test_a_coordinator_that_falls_silent_is_noted_and_waited_for(self) -> None:
+        agent = Agent()
+        step = agent.until_waiting()
+        assert events(agent.on(Silent(COORDINATOR))) == ["coordinator silent"]
+        assert events(agent.on(Heard(COORDINATOR))) == ["coordinator heard"]
+        agent.receive(agent.gradient(step.step, step.micro_batch))
+        assert isinstance(agent.task, Backward)
 
 
 class TestRound:
