@@ -17,9 +17,9 @@ from tests.broker.secured import authority
 from tests.commands.jobs import write_job
 
 __all__ = ["authority"]
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 BOARDS = ("left", "right")
-PATIENCE_S = 45
+PATIENCE_S = 100
 Start = Callable[..., "subprocess.Popen[str]"]
 
 AGENT = """
