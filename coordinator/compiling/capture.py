@@ -21,9 +21,9 @@ from torch.fx import GraphModule
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from coordinator.compiling.decompositions import DECOMPOSITIONS, composites_kept_whole
-from coordinator.compiling.dropout import bind_masks, mask_specs, replace_dropout
 from coordinator.compiling.module_state import ModuleState
 from coordinator.compiling.thrift import save_outputs_of_clamps
+from coordinator.cutting.dropout import bind_masks, mask_specs, replace_dropout
 from runtime.errors import EdgeSplitError, ModelError
 from runtime.program import MaskSpec
 

@@ -14,9 +14,6 @@ from coordinator.cutting.cut_search import Place, storage_id
 from coordinator.cutting.node_costs import BATCHES, NodeCosts
 from coordinator.cutting.tracing import drop_dead
 
-SAMPLE_SHAPE = "sample_shape"
-"""Key of `Node.meta` in a segment's graph: shape without the batch, or None."""
-
 
 class Segment(fx.GraphModule):
     """One side of a cut: a graph over the model's own modules, with its keys alone.
@@ -36,9 +33,7 @@ class Segment(fx.GraphModule):
         return copied
 
 
-def build_device(
-    model: nn.Module, graph: fx.Graph, place: Place, costs: Mapping[fx.Node, NodeCosts]
-) -> Segment:
+def build_device(model: nn.Module, graph: fx.Graph, place: Place) -> Segment:
     """The part up to the cut: the model's inputs in, one tensor out."""
     segment = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
@@ -46,7 +41,6 @@ def build_device(
     for node in graph.nodes:
         if node in device or node.op == "placeholder":
             copies[node] = segment.node_copy(node, copies.__getitem__)
-            copies[node].meta[SAMPLE_SHAPE] = costs[node].shape
     segment.output(copies[place.node])
     return Segment(model, segment, _side(model, place, on_device=True))
 
@@ -55,7 +49,6 @@ def build_server(model: nn.Module, place: Place, costs: Mapping[fx.Node, NodeCos
     """The part after the cut: one tensor in, the model's output out."""
     segment = fx.Graph()
     smashed = segment.placeholder("smashed")
-    smashed.meta[SAMPLE_SHAPE] = costs[place.node].shape
     copies: dict[fx.Node, Any] = {place.node: smashed}
     for node in place.server_nodes:
         copies[node] = _server_copy(segment, node, copies, costs, smashed)
@@ -79,7 +72,7 @@ def _server_copy(
         return segment.output(fx.map_arg(node.args[0], operand))
     arguments = fx.map_arg((node.args, node.kwargs), operand)
     copied = segment.create_node(node.op, node.target, *arguments, name=node.name)
-    copied.meta = {**node.meta, SAMPLE_SHAPE: costs[node].shape}
+    copied.meta = dict(node.meta)
     return copied
 
 

@@ -111,7 +111,7 @@ class TracedModel:
         """
         place = self._places[self._index(name)]
         return Split(
-            device=build_device(self._model, self._graph, place, self._costs),
+            device=build_device(self._model, self._graph, place),
             server=build_server(self._model, place, self._costs),
         )
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from attrs import frozen
 from numpy.typing import NDArray
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from coordinator.cutting.dropout import seed_dropout, set_masks
+from coordinator.cutting.dropout import draw_masks, replace_dropout
 from coordinator.learning.checkpoint import LayerState
 from coordinator.learning.objective import Objective
 from runtime.errors import ModelError
@@ -47,8 +47,7 @@ class Replica:
     ) -> None:
         self._device = device
         self._module = copy.deepcopy(server)
-        assert isinstance(self._module, fx.GraphModule)
-        self._dropouts = seed_dropout(self._module)
+        replace_dropout(self._module)
         self._module.train()
         self._objective = objective
         self._recipe = recipe
@@ -77,7 +76,7 @@ class Replica:
 
         At the end of a local step the replica's own layers are updated.
         """
-        set_masks(self._dropouts, len(smashed), lambda purpose: self._random(purpose, place))
+        draw_masks(self._module, lambda purpose: self._random(purpose, place))
         cut = torch.from_numpy(smashed).requires_grad_()
         loss = self._loss(cut, torch.from_numpy(labels))
         loss.backward()  # type: ignore[no-untyped-call]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from coordinator.compiling.capture import Captured, capture, capturing, prepared
-from coordinator.compiling.dropout import bind_masks
 from coordinator.compiling.graph_inputs import GraphInputs
 from coordinator.compiling.graphs import ForwardGraph
+from coordinator.cutting.dropout import bind_masks
 from device_agent.segment import Segment
 from runtime.program import MaskSpec, SegmentProgram
 
