@@ -38,7 +38,7 @@ class Effort:
     tolerance: float = 1e-6
     fair_gap: float = 1e-3
     poor_gap: float = 1e-2
-    patient_cells: int = 4_000_000
+    patient_cells: int = 12_000_000
     cells: int = 70_000_000
 
 
