@@ -108,7 +108,8 @@ def _stands(state: CoordinatorState, member: Member, now: float) -> Outcome:
 
 def _told(known: Member | None, member: Member) -> list[MachineEffect]:
     birth = member.birth
-    word = "lost" if member.is_lost else "leaving" if birth.leaving else birth.status
+    stays = member.is_lost or member.has_left or not birth.leaving
+    word = "leaving" if not stays else "lost" if member.is_lost else birth.status
     facts = {"device": birth.device, "incarnation": birth.incarnation}
     effects: list[MachineEffect] = []
     if (

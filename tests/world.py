@@ -14,6 +14,7 @@ from coordinator.null import CUTS, NullCheckpoint
 from coordinator.null import NullExecutor as NullCoordinator
 from coordinator.plan import Plan, Planner
 from coordinator.planning.fixed_planner import FixedPlanner
+from coordinator.policy import Policy
 from coordinator.profiling.survey import Survey
 from device_agent.machine import AgentState
 from device_agent.machine import react as agent_react
@@ -96,7 +97,9 @@ class World:
         *,
         weather: Weather | None = None,
         seed: int = 0,
+        policy: Policy | None = None,
     ) -> None:
+        self.policy = policy or Policy()
         self.clock = VirtualClock()
         self.broker = MemoryBroker(self.clock, weather, seed)
         self.names = names
@@ -129,6 +132,18 @@ class World:
         life.host.abandon()
         life.transport.vanish()
 
+    def restart_broker(self, away_s: float, keeps: bool) -> None:
+        """Ends the broker and starts it again; with `keeps` it remembers what was retained."""
+        kept = self.broker._retained
+        self.broker.kill()
+
+        def revive() -> None:
+            if keeps:
+                self.broker._retained = kept
+            self.broker.revive()
+
+        self.clock.call_at(self.clock.now() + away_s, revive)
+
     def run(self, until_s: float = 100_000.0) -> Halt:
         """Runs until the coordinator has halted; fails when time or events run out."""
         while COORDINATOR not in self.halts:
@@ -158,6 +173,7 @@ class World:
             logged=self.plans,
             replayed=self.replayed,
             survey=self.survey,
+            policy=self.policy,
             round=done + 1,
             positions=positions,
         )
@@ -205,6 +221,7 @@ class NullWorld(World):
         weather: Weather | None = None,
         seed: int = 0,
         cuts: tuple[str, ...] = CUTS,
+        policy: Policy | None = None,
     ) -> None:
         names = tuple(DeviceId(f"board-{index}") for index in range(devices))
         held = {name: 20 + 7 * index for index, name in enumerate(names)}
@@ -212,7 +229,9 @@ class NullWorld(World):
         recipe = Recipe(7, rounds, local_steps, OptimiserSpec("sgd", lr=0.1), ScheduleSpec())
         planner = FixedPlanner(batches, "fp32", "fp32", lambda *at: _cut(cuts, *at))
         self.null = NullLaboratory(held)
-        super().__init__(names, recipe, planner, self.null, weather=weather, seed=seed)
+        super().__init__(
+            names, recipe, planner, self.null, weather=weather, seed=seed, policy=policy
+        )
 
     @property
     def chain(self) -> bytes:
