@@ -10,7 +10,7 @@ from benchmarks.paper.scene import BUDGETS_MBPS, MODELS
 from benchmarks.paper.timing import Timing
 
 STATIC = Contender("optimal", "fp32", "static")
-TARGETS = {"vgg16": 0.80, "resnet18": 0.80}
+TARGETS = {"vgg16": 0.75, "resnet18": 0.75}
 ABLATION: Sequence[tuple[str, Contender]] = (
     ("the paper: alternating, static shares, fp32", PAPER),
     ("... cuts and shares chosen together", STATIC),
