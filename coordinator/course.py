@@ -189,7 +189,7 @@ def closed(state: CoordinatorState, result: Closed, now: float) -> Outcome:
         now=now,
     )
     effects: list[MachineEffect] = [Record("rounds", entry)]
-    survey = state.survey and state.survey.noted(duties, now)
+    survey = state.survey and state.survey.noted(duties, began_s, now)
     state = attrs.evolve(
         state,
         positions=state.positions_after,

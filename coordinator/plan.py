@@ -60,13 +60,15 @@ class Prediction:
     own_free_bound_s: float
     gap: float
     bottleneck: str | None = None
+    opening_s: float = 0.0
+    """Before all: what compiling and giving out orders took the last times."""
     closing_s: float = 0.0
-    """On top of all: what averaging, evaluation and checkpoint took the last times."""
+    """After all: what averaging, evaluation and checkpoint took."""
 
     @property
     def total_s(self) -> float:
         """From the plan to the end of the round."""
-        return self.round_s + self.closing_s
+        return self.opening_s + self.round_s + self.closing_s
 
 
 @frozen
@@ -95,7 +97,7 @@ class Knowledge:
     """What a planner may go by: measurements, and how things stand.
 
     `present` are the devices that can take part; `rounds_left` counts the one to be planned;
-    `closing_s` is what follows a round when all devices have returned.
+    `opening_s` is what goes before the devices' parts of a round, `closing_s` what follows them.
     """
 
     profiles: Mapping[DeviceId, DeviceProfile] = field(factory=dict)
@@ -103,6 +105,7 @@ class Knowledge:
     previous: Plan | None = None
     present: frozenset[DeviceId] = frozenset()
     rounds_left: int = 1
+    opening_s: float = 0.0
     closing_s: float = 0.0
 
 

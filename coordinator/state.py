@@ -153,6 +153,7 @@ class CoordinatorState:
             self.plan,
             self.present,
             rounds_left,
+            survey.opening.value,
             survey.closing.value,
         )
 

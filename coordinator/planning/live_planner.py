@@ -77,7 +77,7 @@ class LivePlanner:
             told = "; ".join(f"{one.device}: {one.reason}" for one in absent)
             reason = solution.reason if problem.devices else told or solution.reason
             return evolve(solution, reason=reason, left_out=left_out)
-        return self._told(round, solution, absent, knowledge.closing_s)
+        return self._told(round, solution, absent, knowledge)
 
     def problem(self, knowledge: Knowledge) -> tuple[tuple[LeftOut, ...], Problem]:
         """Returns who cannot take part at all, and the problem of the others."""
@@ -147,7 +147,7 @@ class LivePlanner:
         )
 
     def _told(
-        self, round: int, solution: Solution, absent: tuple[LeftOut, ...], closing_s: float
+        self, round: int, solution: Solution, absent: tuple[LeftOut, ...], knowledge: Knowledge
     ) -> Plan:
         weights = _weights(solution)
         return Plan(
@@ -164,7 +164,8 @@ class LivePlanner:
                 own_free_bound_s=solution.own_free_bound_s,
                 gap=solution.gap,
                 bottleneck=solution.bottleneck,
-                closing_s=closing_s,
+                opening_s=knowledge.opening_s,
+                closing_s=knowledge.closing_s,
             ),
             left_out=(*absent, *solution.left_out),
         )

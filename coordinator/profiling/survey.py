@@ -61,6 +61,8 @@ class Survey:
     server: ServerProfile = field(factory=ServerProfile)
     pending: Mapping[DeviceId, tuple[Assignment, ...]] = field(factory=dict)
     lives: Mapping[DeviceId, int] = field(factory=dict)
+    opening: Tracked = field(factory=Tracked)
+    """What passes in a round before the last device has its order, in seconds."""
     closing: Tracked = field(factory=Tracked)
     """What closing a round takes, in seconds."""
 
@@ -140,10 +142,11 @@ class Survey:
         outcome = self.refused(task.assignment.device, reason) if self._in_hand(task) else None
         return outcome or (self, [])
 
-    def noted(self, duties: Iterable[Duty], now: float) -> Survey:
-        """Returns the survey after a round of real steps and transfers."""
+    def noted(self, duties: Iterable[Duty], began_s: float, now: float) -> Survey:
+        """Returns the survey after the real steps and transfers of a round begun at `began_s`."""
         duties = tuple(duties)
         profiles, server = dict(self.profiles), self.server
+        opening_s = max(duty.watch.ordered_at_s for duty in duties) - began_s
         closing_s = now - max(duty.returned_at_s for duty in duties)
         for duty in duties:
             load = self.surveyor.device_load(duty.assignment)
@@ -154,8 +157,13 @@ class Survey:
             )
             work = self.surveyor.server_load(duty.assignment)
             server = server.updated(work, duty.server_step_s, now)
-        closing = self.closing.updated(closing_s, now)
-        return attrs.evolve(self, profiles=profiles, server=server, closing=closing)
+        return attrs.evolve(
+            self,
+            profiles=profiles,
+            server=server,
+            opening=self.opening.updated(opening_s, now),
+            closing=self.closing.updated(closing_s, now),
+        )
 
     def _with(
         self, device: DeviceId, profile: DeviceProfile, probes: tuple[Assignment, ...]
