@@ -15,7 +15,11 @@ from coordinator.record.summary import codecs, duration, megabytes
 _RECENT_ROUNDS = 5
 """As many rounds foretell the time that remains."""
 
-_PRESENCE = frozenset({"online", "lost", "left", "refused"})
+_PRESENCE = {
+    **{one: one for one in ("online", "lost", "left", "leaving", "refused", "profiling")},
+    "device dropped": "dropped",
+}
+"""What an event about a device makes of its state."""
 
 
 @frozen
@@ -124,8 +128,8 @@ class Progress:
         )
 
     def _happened(self, event: Entry) -> Progress:
-        device, state = str(event.get("device")), str(event["event"])
-        if device not in self.rows or state not in _PRESENCE:
+        device, state = str(event.get("device")), _PRESENCE.get(str(event["event"]))
+        if device not in self.rows or state is None:
             return self
         row = self.rows[device]
         if state == "online" and row.cut:
@@ -170,10 +174,16 @@ def news(event: Mapping[str, Any]) -> str | None:
     """Returns an event as a line for the operator, None if it is of no importance."""
     device, reason = event.get("device"), _printable(str(event.get("reason")))
     match event["event"]:
-        case "online" | "left" as status:
+        case "online" | "lost" | "left" | "leaving" as status:
             return f"{device}: {status}"
-        case "lost":
-            return f"{device}: lost; the round waits for it"
+        case "device dropped":
+            return f"{device}: dropped from round {event['round']}: {reason}"
+        case "flapping":
+            return f"{device}: lost too often; left out for {event['rests_for_s']:.0f} s"
+        case "contested":
+            return f"{device or 'coordinator'}: contested: {reason}"
+        case "round made again":
+            return f"round {event['round']}: nothing is left of it; it is made again"
         case "refused" | "attempt failed" as what:
             return f"{device}: {what}: {reason}"
         case "trial":

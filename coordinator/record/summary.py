@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -51,6 +52,7 @@ def summarise(
         "up_bytes": sum(one["up_bytes"] for one in devices.values()),
         "down_bytes": sum(one["down_bytes"] for one in devices.values()),
         "final_weights_sha256": last.get("weights_sha256"),
+        "dropped": _dropped(rounds),
         "foretold": foretold(rounds),
         "valid_measurement": not overran(devices),
         "devices": devices,
@@ -119,6 +121,12 @@ def _device(device: str, rounds: Sequence[Entry]) -> dict[str, Any]:
         "steps": sum(part.get("steps", 0) for part in parts),
         "overruns": sum(part["overruns"] for part in parts),
     }
+
+
+def _dropped(rounds: Sequence[Entry]) -> dict[str, int]:
+    """Returns how many rounds went on without a device, for those of which any did."""
+    gone = Counter(part["device"] for one in rounds for part in one.get("dropped", ()))
+    return dict(sorted(gone.items()))
 
 
 def _progress(summary: Summary) -> str:

@@ -37,6 +37,8 @@ def test_a_pipe_gets_a_line_for_every_round_and_piece_of_news(tmp_path: Path) ->
         record.append("rounds", closed(1, {"a": part(2_000_000, 1_000_000)}))
         record.append("rounds", closed(2, {"a": part(4_000_000, 1_500_000)}))
         record.append("events", {"event": "lost", "device": "a", "incarnation": 3})
+        gone = {"event": "device dropped", "device": "a", "round": 3, "reason": "it is lost"}
+        record.append("events", gone)
     record.close()
     assert output.getvalue().splitlines() == [
         "connected to the broker",
@@ -45,7 +47,8 @@ def test_a_pipe_gets_a_line_for_every_round_and_piece_of_news(tmp_path: Path) ->
         "  about 6.0 s to go",
         "round 2/4  accuracy 52.00%  loss 0.5000  training loss 0.6000  up 4.0 MB  down 1.5 MB"
         "  about 4.0 s to go",
-        "a: lost; the round waits for it",
+        "a: lost",
+        "a: dropped from round 3: it is lost",
     ]
 
 
