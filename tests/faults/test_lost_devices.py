@@ -131,7 +131,8 @@ def slow_world() -> NullWorld:
     """One board whose transfers take 16 s each way, on a link of 64 KB/s."""
     world = NullWorld(1, 1, local_steps=2, weather=BREEZE)
     world.laboratory = BulkyLaboratory(world.null.held, world.null.disk, world.null.flash)
-    world.links = {ONE: Link(*(Line(((0.0, 64_000.0),), delay_s=0.05) for _ in range(2)))}
+    line = Line(((0.0, 64_000.0),), delay_s=0.05)
+    world.links = {ONE: Link(line, line)}
     return world
 
 
