@@ -37,6 +37,7 @@ from runtime.topics import Fleet as FleetTopics
 from runtime.transfers.courier import CourierLimits
 from runtime.transport.link_model import Link
 from runtime.transport.memory import MemoryBroker, MemoryTransport, Weather
+from runtime.vigil import UNHURRIED, Rhythm
 from runtime.virtual import VirtualClock, VirtualWorker
 from runtime.wire import encode_json
 
@@ -118,6 +119,7 @@ class SimulatedWorld:
         self._incarnations: Counter[str] = Counter()
         self._silent: set[str] = set()
         self._links = self._laid_links()
+        self._rhythm = self._fitting_rhythm()
         self._player = Player(fleet.timeline, self, clock, records)
         for party in (COORDINATOR, *sorted(fleet.ids)):
             if self._player.is_there(party):
@@ -194,7 +196,7 @@ class SimulatedWorld:
             positions=dict(past.positions),
         )
         courier = ThriftyCourier(pacing(self._conditions.shared, self._job), self._shelf)
-        party = Party(coordinator_react, state, self._topics, COORDINATOR, courier)
+        party = Party(coordinator_react, state, self._topics, COORDINATOR, courier, self._rhythm)
         will = encode_json(CoordinatorPresence(incarnation, "lost", self._run))
         self._launch(party, COORDINATOR, self._cast.server(), self._player, will)
 
@@ -213,7 +215,7 @@ class SimulatedWorld:
         )
         react = thrifty(agent_react, self._shelf)
         courier = ThriftyCourier(CourierLimits(), self._shelf)
-        party = Party(react, AgentState(birth), self._topics, name, courier)
+        party = Party(react, AgentState(birth), self._topics, name, courier, self._rhythm)
         will = encode_json(DevicePresence(name, incarnation, "lost"))
         self._launch(party, name, executor, Nowhere(), will)
 
@@ -247,13 +249,20 @@ class SimulatedWorld:
         links = {one.id: conditions.link(one, seed) for one in self._fleet.devices}
         return {COORDINATOR: conditions.shared.link(), **links}
 
-    def _schedule_outages(self) -> None:
+    def _fitting_rhythm(self) -> Rhythm:
+        """Pulses are most of what happens in slow fleets, and matter where somebody is cut off."""
+        cut_off = self._fleet.timeline or any(self._outages().values())
+        return Rhythm() if cut_off else UNHURRIED
+
+    def _outages(self) -> Mapping[str, Any]:
         conditions = self._conditions
-        outages: Mapping[str, Any] = {
+        return {
             COORDINATOR: conditions.shared.outages,
             **{name: conditions.of(name).outages for name in self._fleet.ids},
         }
-        for name, own in outages.items():
+
+    def _schedule_outages(self) -> None:
+        for name, own in self._outages().items():
             for one in own:
                 self.clock.call_at(one.from_s, partial(self._interrupt, name, one.for_s))
 
