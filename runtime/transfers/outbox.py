@@ -19,7 +19,8 @@ _RANGES_KEPT = 4096
 """Ranges of a letter that may wait to be sent; an honest peer has far fewer outstanding."""
 _WAITING_BYTES = 64 * 1024 * 1024
 _LEAST_WAITING = 8
-"""What may wait to be offered: so many bytes, or letters. An honest peer lets hardly any wait."""
+"""What may wait to be offered, of small letters and of large ones: so many bytes, or letters. An
+honest peer lets hardly any wait."""
 _RETRY_S = 1.0
 _LONGEST_RETRY_S = 8.0
 
@@ -64,15 +65,14 @@ class Outbox:
     def post(self, kind: str, body: bytes) -> bool:
         """Takes a letter, and tells whether it did.
 
-        Not behind too many others: a peer may ask for much and confirm nothing.
+        Not behind too many others of its sort: a peer may ask for much and confirm nothing.
         """
-        waiting = (*self._small, *self._large)
-        waiting_bytes = sum(len(outgoing.body) for outgoing in waiting)
-        if len(waiting) >= _LEAST_WAITING and waiting_bytes + len(body) > _WAITING_BYTES:
+        outgoing = _Outgoing(self._next_id, kind, body, hashlib.sha256(body).digest())
+        queue = self._small if outgoing.inline else self._large
+        waiting_bytes = sum(len(waiting.body) for waiting in queue)
+        if len(queue) >= _LEAST_WAITING and waiting_bytes + len(body) > _WAITING_BYTES:
             return False
-        digest = hashlib.sha256(body).digest()
-        outgoing = _Outgoing(self._next_id, kind, body, digest)
-        (self._small if outgoing.inline else self._large).append(outgoing)
+        queue.append(outgoing)
         self._next_id += 1
         return True
 
