@@ -41,7 +41,9 @@ def experiment(folder: Path, processes: int) -> Results:
         ]
         stepping = [work.stepped(one, n) for one in (PRODUCT, SPLIT, FEDAVG) for n in STEPS]
         curves = {key: part.wait() for key, part in learning.items()}
-        proving = [work.proved(one, curves[PROOF_MODEL, learned_by(one)]) for one in PROVED]
+        proving = [
+            work.proved(one, budget, curves[PROOF_MODEL, learned_by(one)]) for one, budget in PROVED
+        ]
         return Results(
             tuple(part.wait() for part in timing),
             tuple(curves.values()),
@@ -67,9 +69,9 @@ class _Work:
         name = f"curve-{model}-{_id(one)}"
         return self.parts.find(Curve, name, learned, model, one, self.images)
 
-    def proved(self, one: Contender, curve: Curve) -> Part[Proof]:
-        name = f"proof-{PROOF_MODEL}-{_id(one)}"
-        return self.parts.find(Proof, name, proved, one, curve, self.images)
+    def proved(self, one: Contender, budget_mbps: float, curve: Curve) -> Part[Proof]:
+        name = f"proof-{PROOF_MODEL}-{budget_mbps:g}-{_id(one)}"
+        return self.parts.find(Proof, name, proved, one, budget_mbps, curve, self.images)
 
 
 def timed(model: str, one: Contender, budget_mbps: float) -> Timing:
@@ -90,9 +92,10 @@ def learned(model: str, one: Contender, images: Path) -> Curve:
     return learn(model, scene.lasting(TURN_CYCLES) if one.in_turns else scene, one, images)
 
 
-def proved(one: Contender, curve: Curve, images: Path) -> Proof:
-    """Holds a curve to a complete run."""
-    return prove(read_scene(curve.model), one, curve, images, PROOF_CYCLES[one.shares])
+def proved(one: Contender, budget_mbps: float, curve: Curve, images: Path) -> Proof:
+    """Holds a curve to a complete run at one budget."""
+    scene = read_scene(curve.model).at(budget_mbps)
+    return prove(scene, one, curve, images, PROOF_CYCLES[one.shares])
 
 
 def _id(one: Contender) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.paper.contenders import FEDAVG, PAPER, PRODUCT, SEQUENTIAL, Contender
 from benchmarks.paper.results import Results
@@ -31,21 +32,21 @@ _SHOWN: Sequence[tuple[str, Contender]] = (
 
 def draw_cycles(results: Results, path: Path) -> None:
     """Writes a PNG with bars for every link and contender, one panel for each model."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
     panels = figure.subplots(1, len(MODELS))
     for axes, model in zip(panels, MODELS, strict=True):
         _draw_bars(axes, results, model)
-    panels[-1].legend(frameon=False, labelcolor=_INK, fontsize=8)
+    _explain(figure, panels[0])
     _save(figure, path)
 
 
 def draw_accuracy(results: Results, path: Path) -> None:
     """Writes a PNG of accuracy over simulated time on the link in the middle."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
     panels = figure.subplots(1, len(MODELS))
     for axes, model in zip(panels, MODELS, strict=True):
         _draw_curves(axes, results, model)
-    panels[-1].legend(frameon=False, labelcolor=_INK, fontsize=8, loc="lower right")
+    _explain(figure, panels[0])
     _save(figure, path)
 
 
@@ -57,6 +58,7 @@ def _draw_bars(axes: Any, results: Results, model: str) -> None:
         axes.bar(places, times, width * 0.92, color=color, label=words)
     _tidy(axes, f"{model}: simulated seconds a cycle", "link shared by all boards, each way")
     axes.set_yscale("log")
+    _plain(axes.yaxis)
     axes.set_xticks(range(len(BUDGETS_MBPS)), [f"{b:g} Mbit/s" for b in BUDGETS_MBPS])
 
 
@@ -69,6 +71,20 @@ def _draw_curves(axes: Any, results: Results, model: str) -> None:
     title = f"{model}: accuracy, % (times of the full, learning of the narrow model)"
     _tidy(axes, title, f"simulated minutes at {CURVE_BUDGET_MBPS:g} Mbit/s")
     axes.set_xscale("log")
+    _plain(axes.xaxis)
+
+
+def _plain(axis: Any) -> None:
+    """Writes the numbers of a logarithmic axis as people do: 1, 2, 5, 10."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def _explain(figure: Figure, axes: Any) -> None:
+    handles, words = axes.get_legend_handles_labels()
+    style: dict[str, Any] = {"frameon": False, "labelcolor": _INK, "fontsize": 8}
+    figure.legend(handles, words, loc="outside lower center", ncols=4, **style)
 
 
 def _tidy(axes: Any, title: str, abscissa: str) -> None:

@@ -9,13 +9,13 @@ from attrs import frozen
 from benchmarks.paper.contenders import Contender
 from benchmarks.paper.curves import Curve, accuracies
 from benchmarks.paper.performance import perform
-from benchmarks.paper.scene import CURVE_BUDGET_MBPS, Scene
+from benchmarks.paper.scene import Scene
 from benchmarks.paper.timing import cycle_lengths_s, cycles_of, two_cycles
 
 
 @frozen
 class Proof:
-    """How far an overlay is from a complete run, over the first `cycles` of both.
+    """How far an overlay is from a complete run at a budget, over the first `cycles` of both.
 
     `accuracy_gap` is the largest difference, a part of 1. `first_gap` and `later_gap` are relative
     differences of the first cycle's length, and the largest of later ones.
@@ -23,6 +23,7 @@ class Proof:
 
     model: str
     contender: Contender
+    budget_mbps: float
     cycles: int
     accuracy_gap: float
     first_gap: float
@@ -30,12 +31,11 @@ class Proof:
 
 
 def prove(scene: Scene, contender: Contender, curve: Curve, images: Path, cycles: int) -> Proof:
-    """Runs the narrow model completely, with the links and boards of the scene.
+    """Runs the narrow model completely, with the links, boards and cuts of the scene.
 
     The curve is the one that the tables use for the contender; the clock is that of two cycles
     of stand-ins. `cycles` is 2 or more.
     """
-    scene = scene.at(CURVE_BUDGET_MBPS)
     planner = contender.planner(scene, contender.solve(scene))
     narrow = scene.coded(contender.codec).narrow(images)
     clock = cycles_of(two_cycles(narrow, contender, planner), planner.rounds_a_cycle)
@@ -46,6 +46,7 @@ def prove(scene: Scene, contender: Contender, curve: Curve, images: Path, cycles
     return Proof(
         curve.model,
         contender,
+        scene.budget_mbps,
         cycles,
         accuracy_gap=_gap(curve.accuracies, accuracies(whole, length)),
         first_gap=abs(clock.first_s / first_s - 1),

@@ -12,7 +12,7 @@ from benchmarks.paper.curves import Curve, learn
 from benchmarks.paper.performance import perform
 from benchmarks.paper.proof import prove
 from benchmarks.paper.results import LEARNED, learned_by
-from benchmarks.paper.scene import Scene
+from benchmarks.paper.scene import CURVE_BUDGET_MBPS, Scene
 from coordinator.cutting.cut_check import trace_job
 from coordinator.fleet import Data, Device, Fleet, FleetName
 from coordinator.job import CodecLimits, Evaluation, Input, Job, Model, Training
@@ -58,7 +58,7 @@ def scene(tmp_path: Path) -> Scene:
         Device("fast-1", cut="0", emulate=Emulation(1, None, 50, 50)),
     )
     fleet = Fleet(FleetName("two"), boards, data=Data("train.npz"), base=tmp_path)
-    return Scene(job, fleet, trace_job(job), budget_mbps=1.0)
+    return Scene(job, fleet, trace_job(job), CURVE_BUDGET_MBPS)
 
 
 @pytest.mark.parametrize("contender", [PRODUCT, SEQUENTIAL, Contender("optimal", "fp32", "static")])

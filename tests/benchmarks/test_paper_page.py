@@ -32,7 +32,7 @@ def made_up() -> Results:
     steps = tuple(
         StepTiming(MODELS[0], one, n, 1.0) for one in (PRODUCT, SPLIT, FEDAVG) for n in (5, 80)
     )
-    return Results(timings, curves, (Proof(MODELS[0], PRODUCT, 2, 0.0, 0.01, 0.0),), steps)
+    return Results(timings, curves, (Proof(MODELS[0], PRODUCT, 20.0, 2, 0.0, 0.01, 0.0),), steps)
 
 
 def test_every_table_has_its_place_in_the_page() -> None:
