@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from device_agent.graph_check import check_graph
-from runtime.atomic_file import write_atomically
+from runtime.atomic_file import remove_orphans, write_atomically
 from runtime.errors import ProgramError
 from runtime.presence import Limits
 from runtime.program import SegmentProgram, decode
@@ -21,6 +21,7 @@ class ProgramCache:
         self._folder = folder
         self._limits = limits
         folder.mkdir(parents=True, exist_ok=True)
+        remove_orphans(folder)
 
     def holds(self, digest: str) -> bool:
         """Tells whether the program is here and whole."""
