@@ -53,7 +53,7 @@ class Company:
     _crew: Crew
     _fleet: Fleet
     _roles: Mapping[str, Role]
-    _links: Mapping[str, LinkProxy]
+    links: Mapping[str, LinkProxy]
     _broker: EmbeddedBroker | None
     _broker_rescues: int = 0
     _broker_wanted: bool = True
@@ -85,15 +85,15 @@ class Company:
             self._crew.kill(child)
 
     def throttle(self, device: str, standing: Standing) -> None:
-        link = self._links[device]
+        link = self.links[device]
         up, down = caps_mbps(standing, self._fleet.device(device).emulate)
         link.up_bytes_per_s, link.down_bytes_per_s = _bytes_per_s(up), _bytes_per_s(down)
 
     def cut(self, device: str, silent: bool) -> None:
         if silent:
-            self._links[device].stall()
+            self.links[device].stall()
         else:
-            self._links[device].resume()
+            self.links[device].resume()
 
     def slow(self, device: str, times: float) -> None:
         self._slow[device] = times

@@ -50,7 +50,7 @@ class Child:
         assert self.process.stdin is not None
         try:
             os.write(self.process.stdin.fileno(), json.dumps(word).encode() + b"\n")
-        except OSError:  # gone, or so busy that the pipe is full
+        except (OSError, ValueError):  # gone, or so busy that the pipe is full
             return False
         return True
 
@@ -78,6 +78,7 @@ class Crew:
 
         Raises StorageError when it cannot be started.
         """
+        self._forget_ended()
         try:
             process = _spawn(command, log, _environment(threads))
         except OSError as error:
@@ -97,6 +98,12 @@ class Crew:
         """Ends a child at once, as a crash would."""
         child.process.kill()
         child.process.wait()
+
+    def _forget_ended(self) -> None:
+        """Lets go of what a long rehearsal would pile up: pipes, and the dead in the table."""
+        for child in [one for one in self._children if one.code is not None]:
+            _close_stdin(child.process)
+            self._children.remove(child)
 
     def __enter__(self) -> Crew:
         return self
@@ -146,5 +153,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    _close_stdin(process)
+
+
+def _close_stdin(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         process.stdin.close()

@@ -140,6 +140,7 @@ class _Line:
     def __init__(self, proxy: LinkProxy, client: socket.socket) -> None:
         self.alive = asyncio.Event()
         self.alive.set()
+        self._ends = 0
         self._proxy = proxy
         self._client = client
 
@@ -191,7 +192,14 @@ class _Line:
             due_s = max(due_s, loop.time() + late_s)
             await late.put((due_s, data))
             if not data:
+                self._end()
                 return
+
+    def _end(self) -> None:
+        """Lets a line that went silent go once both of its sides have given it up."""
+        self._ends += 1
+        if self._ends == 2:
+            self.alive.set()
 
     async def _give(
         self,

@@ -75,6 +75,23 @@ def rehearse(job: Job, fleet: Fleet, staging: Staging) -> Exit:
     refuse(_unplayable(fleet, staging))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = staging.folder(job)
+    with assemble(job, fleet, staging, folder) as company:
+        lost = _play(company, fleet, RoundWatch(folder / "plans.jsonl"))
+    for child in lost:
+        sys.stderr.write(_obituary(child) + "\n")
+    if staging.resume is None:
+        sys.stdout.write(f"the run is {staging.runs / 'latest'}\n")
+    ended = company.coordinator
+    return Exit.CHILD if lost or ended is None else _verdict(ended)
+
+
+@contextlib.contextmanager
+def assemble(job: Job, fleet: Fleet, staging: Staging, folder: Path) -> Iterator[Company]:
+    """Yields all parties of a rehearsal, of whom only the broker runs yet; none outlives it.
+
+    Devices whose link the timeline touches are behind a proxy. Raises EdgeSplitError for what
+    keeps it from starting.
+    """
     sources = deal(fleet, folder / "data")
     with contextlib.ExitStack() as stack:
         url, broker = stack.enter_context(_broker(staging.broker, folder / "broker"))
@@ -98,14 +115,7 @@ def rehearse(job: Job, fleet: Fleet, staging: Staging) -> Exit:
             )
             write_private(home / "agent.toml", text)
             roles[device] = _agent(device, staging, home)
-        company = Company(crew, fleet, roles, links, broker)
-        lost = _play(company, fleet, RoundWatch(folder / "plans.jsonl"))
-    for child in lost:
-        sys.stderr.write(_obituary(child) + "\n")
-    if staging.resume is None:
-        sys.stdout.write(f"the run is {staging.runs / 'latest'}\n")
-    ended = company.coordinator
-    return Exit.CHILD if lost or ended is None else _verdict(ended)
+        yield Company(crew, fleet, roles, links, broker)
 
 
 def _play(company: Company, fleet: Fleet, rounds: RoundWatch) -> list[Child]:
