@@ -18,6 +18,16 @@ from tests.commands.jobs import FLEET, write_job
 PATIENCE_S = 90.0
 
 
+def family(folder: Path) -> list[psutil.Process]:
+    """Every process whose command line names the folder: all that was ever started in it."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        named = any(str(folder) in word for word in process.info["cmdline"] or ())
+        if named and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
 class Rehearsal:
     """`edgesplit rehearse` in a process of its own, with everything below one folder."""
 
@@ -41,13 +51,7 @@ class Rehearsal:
         return (self.folder / "output").read_text()
 
     def family(self) -> list[psutil.Process]:
-        """Every process whose command line names our folder: all that was ever started."""
-        found = []
-        for process in psutil.process_iter(["cmdline", "status"]):
-            named = any(str(self.folder) in word for word in process.info["cmdline"] or ())
-            if named and process.info["status"] != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        return found
+        return family(self.folder)
 
     def agent(self, device: str) -> psutil.Process:
         (found,) = [

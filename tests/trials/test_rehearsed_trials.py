@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from coordinator.main import main
 from coordinator.record.run_record import read_lines
@@ -71,15 +70,6 @@ device = "left"
 round = 6
 downlink_mbps = 0.5
 """
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Weights depend on the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _played(rehearsal: Rehearsal) -> list[tuple[Any, ...]]:
