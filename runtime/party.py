@@ -370,7 +370,9 @@ class Party(Generic[S]):
         if len(event.payload) > row.limit_bytes:
             return self._drop(peer, f"oversized {row.leaf}")
         if row is COORDINATOR_STATE or row is DEVICE_STATE:
-            fresh = [] if event.retained else self._renew(peer, now)
+            # Our own birth, which the broker tells us too, is no word of the peer.
+            theirs = row.direction == self._in_way and not event.retained
+            fresh = self._renew(peer, now) if theirs else []
             return fresh + self._saw(row, device, event.payload, now)
         if row.direction != self._in_way:
             return self._drop(peer, "wrong direction")
