@@ -26,7 +26,7 @@ from runtime.config import load
 HERE = Path(__file__).parent
 FLEETS = ("speeds", "links", "narrow")
 SCHEMES = ("optimal", "unpaced", "common-cut", "full-local", "equal-bandwidth", "alternating")
-STATIC = frozenset({"alternating"})
+STATIC = frozenset({"equal-bandwidth", "alternating"})
 """Held to static shares, as the paper has them; the others lend."""
 WARM_UP_ROUNDS = 2
 VALID_OVERRUNS = 0.02
