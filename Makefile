@@ -3,12 +3,14 @@
 PYTHON ?= python3
 BROKER ?= iotcore
 EXAMPLE ?= examples/fashion_mnist
+SECONDS ?= 1200
+SEED ?= 0
 
 SOURCES := $(shell find runtime device_agent coordinator firmware_profiles -name '*.py' -o -name '*.toml')
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-campaign fuzz check bench paper clean
+.PHONY: help demo test test-campaign fuzz soak check bench paper clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -24,6 +26,9 @@ test-campaign: .stamps/operator  ## run the tests that take minutes
 
 fuzz: .stamps/operator  ## feed a million mutated inputs to everything that decodes
 	.venv/bin/python -m tests.fuzz.campaign
+
+soak: .stamps/operator  ## look for leaks, for SECONDS=1200, under kills, bad links and departures
+	.venv/bin/python -m tests.soak --seconds $(SECONDS) --seed $(SEED) --broker $(BROKER)
 
 check: .stamps/operator  ## lint, formatting and types
 	.venv/bin/ruff check .

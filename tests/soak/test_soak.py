@@ -1,0 +1,20 @@
+"""A soak of a minute and a half with real processes, under both policies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("lost", ["wait", "drop"])
+def test_a_minute_leaks_nothing(tmp_path: Path, lost: str) -> None:
+    command = [sys.executable, "-m", "tests.soak", "--seconds", "90", "--lost", lost]
+    ended = subprocess.run(
+        [*command, "--out", str(tmp_path)], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "all kept" in ended.stdout
