@@ -27,7 +27,7 @@ from runtime.config import load
 from runtime.exits import Exit
 from runtime.ids import COORDINATOR
 from tests.rehearsals import family
-from tests.trials.witness import Witness
+from tests.trials.witness import PATIENCE_S, Witness
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _POLL_S = 0.05
@@ -142,6 +142,13 @@ class Site:
                     return at_s
             time.sleep(_POLL_S)
         raise AssertionError(f"no {kind} {facts} within {patience_s} s: {self.log(COORDINATOR)}")
+
+    def await_rounds(self, count: int) -> None:
+        """Waits until so many rounds are closed."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while len(self.rounds()) < count:
+            assert time.monotonic() < deadline_s, self.log(COORDINATOR)
+            time.sleep(_POLL_S)
 
     def digest(self) -> str:
         return digest(self.run)

@@ -72,9 +72,17 @@ class Witness:
         """Returns the newest incarnation of the coordinator or a device, 0 before any letter."""
         return max((one.incarnation(party) for one in self.heard), default=0)
 
-    def await_step(self, *, least_bytes: int = 0) -> Heard:
+    def await_step(self) -> Heard:
         """Waits for the next step letter of whomever."""
-        return self._await(lambda one: one.kind == "step" and one.size_bytes >= least_bytes)
+        return self._await(lambda one: one.kind == "step")
+
+    def await_step_of(self, device: str, least_bytes: int = 0) -> Heard:
+        """Waits for the next step letter of a device that has so many bytes."""
+        return self._await(
+            lambda one: (
+                one.kind == "step" and one.device == device and one.size_bytes >= least_bytes
+            )
+        )
 
     def await_step_with(self, party: str, after: int) -> Heard:
         """Waits for the next step letter that takes a later incarnation of a party."""
