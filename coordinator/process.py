@@ -131,6 +131,7 @@ def _first_state(
     devices = tuple(sorted(fleet.ids))
     batches = {DeviceId(device.id): device.batch or job.training.batch for device in fleet.devices}
     positions: Mapping[DeviceId, int] = checkpoint.positions if checkpoint else {}
+    first = checkpoint.round + 1 if checkpoint else 1
     return CoordinatorState(
         run=record.run,
         incarnation=next_incarnation(record.folder.parent / f".coordinator-{fleet.name}"),
@@ -139,15 +140,18 @@ def _first_state(
         planner=FixedPlanner(batches, job.codec.up, job.codec.down, fleet.cut_at),
         codecs=frozenset({job.codec.up, job.codec.down}),
         policy=job.policy,
-        logged=_logged(record, devices),
-        round=checkpoint.round + 1 if checkpoint else 1,
+        logged=_logged(record, devices, first),
+        round=first,
         positions={device: positions.get(device, 0) for device in devices},
     )
 
 
-def _logged(record: RunRecord, devices: tuple[DeviceId, ...]) -> dict[int, Plan]:
-    """Returns the plans on record, without those for another fleet: they are made anew."""
-    plans = logged_plans(record)
+def _logged(record: RunRecord, devices: tuple[DeviceId, ...], first: int) -> dict[int, Plan]:
+    """Returns the plans on record from round `first` on; what lies behind is not kept in memory.
+
+    Those for another fleet are left out: they are made anew.
+    """
+    plans = [plan for plan in logged_plans(record) if plan.round >= first]
     return {plan.round: plan for plan in plans if plan.devices == devices}
 
 
