@@ -134,8 +134,8 @@ def settle(state: CoordinatorState) -> Outcome:
     at_work = any(duty.phase != "returned" for duty in state.duties.values())
     if at_work or state.lingering:
         return state, effects
-    if not state.duties:
-        # Nothing is left of the round: it is planned again, when somebody is there.
+    if not state.duties or state.is_forsaken:
+        # Too little is left of the round: it is planned again, when somebody is there.
         logged = {round: plan for round, plan in state.logged.items() if round != state.round}
         replayed = {round: plan for round, plan in state.replayed.items() if round != state.round}
         again = attrs.evolve(state, stage="surveying", logged=logged, replayed=replayed)

@@ -100,7 +100,7 @@ def _stands(state: CoordinatorState, member: Member, now: float) -> Outcome:
     if member.has_left:
         state, more = drop(state, birth.device, "it took its leave", now)
         return state, [*effects, CloseSession(birth.device), *more]
-    if known and not known.is_here and member.is_here:
+    if member.is_here and not (known and known.is_here):
         state, more = settle(state)
         effects += more
     return state, effects

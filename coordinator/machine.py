@@ -26,7 +26,7 @@ from coordinator.course import (
     worked,
 )
 from coordinator.gathering import leased, open_when_ready, saw_device, surveyed
-from coordinator.state import CoordinatorState, Outcome
+from coordinator.state import ANNOUNCE_EVERY_S, CoordinatorState, Outcome
 from coordinator.tasks import (
     Closed,
     CloseRound,
@@ -88,8 +88,7 @@ def react(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
 def _taken(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
     match event:
         case Started():
-            state = attrs.evolve(state, gathers_since_s=now)
-            return state, [Announce(state.presence), Wake(now + state.looks_every_s)]
+            return _looked(attrs.evolve(state, gathers_since_s=now, announces_at_s=now), now)
         case Tick():
             return _looked(state, now)
         case Seen(presence):
@@ -122,7 +121,10 @@ def _taken(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
 
 def _looked(state: CoordinatorState, now: float) -> Outcome:
     """Sees to what time alone brings about."""
-    effects: list[MachineEffect] = [Announce(state.presence), Wake(now + state.looks_every_s)]
+    effects: list[MachineEffect] = [Wake(now + state.looks_every_s)]
+    if now >= state.announces_at_s:
+        state = attrs.evolve(state, announces_at_s=now + ANNOUNCE_EVERY_S)
+        effects.insert(0, Announce(state.presence))
     state = attrs.evolve(state, fleet=state.fleet.rested(now))
     deadline_s = state.policy.round_deadline_s
     if deadline_s is not None and now - state.trains_since_s >= deadline_s:

@@ -24,7 +24,8 @@ from runtime.recipe import Recipe
 PROBING_MINOR = 1
 """From this minor version of the protocol on, devices know what a probe is."""
 
-_ANNOUNCE_S = 10.0
+ANNOUNCE_EVERY_S = 10.0
+"""Presence is repeated, so that a broker that lost it learns it again."""
 _LOOK_S = 1.0
 
 Stage = Literal["gathering", "surveying", "opening", "training", "closing", "finished"]
@@ -62,6 +63,7 @@ class CoordinatorState:
     """Attempts that were dropped while the server worked for them: it still does."""
     attempts_made: int = 0
     """The highest number of an attempt at this round, where all of it is made again."""
+    announces_at_s: float = 0.0
     gathers_since_s: float = 0.0
     trains_since_s: float = 0.0
     waits_since_s: float | None = None
@@ -94,8 +96,8 @@ class CoordinatorState:
 
     @property
     def looks_every_s(self) -> float:
-        """How often the machine looks at the clock, and announces itself."""
-        return _LOOK_S if self.policy.hurries else _ANNOUNCE_S
+        """How often the machine looks at the clock."""
+        return _LOOK_S if self.policy.hurries else ANNOUNCE_EVERY_S
 
     @property
     def quorum(self) -> int:
@@ -111,6 +113,17 @@ class CoordinatorState:
     def is_short(self) -> bool:
         """Tells whether too few devices have a part in the round, or a result of it."""
         return len(self.duties) < self.closing_quorum
+
+    @property
+    def is_forsaken(self) -> bool:
+        """Tells whether too few will ever come home, and others are there to make the round with.
+
+        Devices that are lost come back; those that took their leave may, but nobody waits for it.
+        """
+        coming = self.fleet.expected()
+        back = sum(gone.device in coming for gone in self.dropped)
+        short = len(self.duties) + back < self.closing_quorum
+        return short and len(self.present) >= self.quorum
 
     @property
     def awaited(self) -> frozenset[DeviceId]:

@@ -21,6 +21,7 @@ from device_agent.machine import react as agent_react
 from device_agent.null import NullExecutor as NullDevice
 from runtime.codecs import CODECS
 from runtime.effects import Halt
+from runtime.exits import Exit
 from runtime.host import Host
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.optimisers import OPTIMISERS, OptimiserSpec
@@ -46,6 +47,11 @@ class Records:
 
     def append(self, stream: str, entry: dict[str, Any]) -> None:
         self.streams.setdefault(stream, []).append(entry)
+
+    def keep_rounds(self, count: int) -> None:
+        """Drops the rounds that no checkpoint covers."""
+        rounds = self.streams.get("rounds", [])
+        rounds[:] = [one for one in rounds if one["round"] <= count]
 
 
 @frozen
@@ -110,6 +116,7 @@ class World:
         self.survey: Survey | None = None
         self.replayed: Mapping[int, Plan] = {}
         self.links: Mapping[DeviceId, Link] = {}
+        self.limits = CourierLimits()
         self.incarnations: dict[DeviceId, int] = {}
         self.lives: dict[DeviceId, Life] = {}
         self.halts: dict[DeviceId, Halt] = {}
@@ -121,10 +128,15 @@ class World:
     def start(self, name: DeviceId) -> None:
         """Starts a party with the incarnation after its last one."""
         self.incarnations[name] = self.incarnations.get(name, 0) + 1
+        self.halts.pop(name, None)
         if name == COORDINATOR:
             self._start_coordinator()
         else:
             self._start_device(name)
+
+    def is_running(self, name: DeviceId) -> bool:
+        """Tells whether a party is alive, and has not ended by itself."""
+        return name in self.lives and name not in self.halts
 
     def kill(self, name: DeviceId) -> None:
         """Ends a party as `kill -9` would."""
@@ -163,6 +175,10 @@ class World:
 
     def _start_coordinator(self) -> None:
         executor, done, positions = self.laboratory.coordinator()
+        self.records.keep_rounds(done)
+        if len(self.records.streams.get("rounds", [])) >= self.recipe.rounds:
+            self.halts[COORDINATOR] = Halt(Exit.OK, "the job was done already")
+            return
         state = CoordinatorState(
             run="run-1",
             incarnation=self.incarnations[COORDINATOR],
@@ -178,7 +194,7 @@ class World:
             positions=positions,
         )
         will = CoordinatorPresence(state.incarnation, "lost")
-        party = Party(coordinator_react, state, FLEET, COORDINATOR, _courier())
+        party = Party(coordinator_react, state, FLEET, COORDINATOR, Courier(self.limits))
         self._launch(COORDINATOR, party, executor, encode_json(will))
 
     def _start_device(self, name: DeviceId) -> None:
@@ -192,7 +208,7 @@ class World:
             optimisers=OPTIMISERS,
         )
         will = DevicePresence(name, birth.incarnation, "lost")
-        party = Party(agent_react, AgentState(birth), FLEET, name, _courier())
+        party = Party(agent_react, AgentState(birth), FLEET, name, Courier(self.limits))
         self._launch(name, party, executor, encode_json(will))
 
     def _launch(self, name: DeviceId, party: Party[Any], executor: Any, will: bytes) -> None:
@@ -242,10 +258,6 @@ class NullWorld(World):
 def _cut(cuts: tuple[str, ...], device: DeviceId, round: int) -> str:
     """Another one in every round."""
     return cuts[(int(device.rpartition("-")[2]) + round) % len(cuts)]
-
-
-def _courier() -> Courier:
-    return Courier(CourierLimits())
 
 
 def _plan(entry: dict[str, Any]) -> Plan:

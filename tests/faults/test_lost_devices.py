@@ -31,8 +31,12 @@ def world_of(policy: Policy, *, rounds: int = 4, seed: int = 3, devices: int = 3
     return NullWorld(devices, rounds, local_steps=20, weather=BREEZE, seed=seed, policy=policy)
 
 
-def run(world: NullWorld, *deeds: tuple[float, Deed]) -> NullWorld:
-    world.start_all()
+def run(
+    world: NullWorld, *deeds: tuple[float, Deed], absent: tuple[DeviceId, ...] = ()
+) -> NullWorld:
+    for name in (COORDINATOR, *world.names):
+        if name not in absent:
+            world.start(name)
     for at_s, deed in deeds:
         world.clock.call_at(at_s, lambda deed=deed: deed(world))  # type: ignore[misc]
     world.run()
@@ -207,6 +211,28 @@ def test_a_round_short_of_its_quorum_calls_boards_back() -> None:
     )
     assert parts(world) == [[ONE, TWO, THREE]] * 4
     assert events(world, "device dropped") == [("device dropped", TWO)]
+
+
+def test_a_round_that_its_boards_have_left_is_made_again_with_others() -> None:
+    """The quorum is there, but not among those that the round was planned for."""
+    hurry = [(1.3, lambda world: world.lives[TWO].host.ask_to_stop())] * 2
+    world = run(
+        world_of(attrs.evolve(DROP, quorum=2, gather_limit_s=0.1)),
+        *hurry,
+        (1.4, lambda world: world.start(THREE)),
+        absent=(THREE,),
+    )
+    assert events(world, "round made again") == [("round made again", "")]
+    assert parts(world) == [[ONE, THREE]] * 4
+    assert dict(world.null.disk[4].positions)[TWO] == 0
+
+
+def test_a_coordinator_that_looks_at_the_clock_does_not_flood_its_agents() -> None:
+    """It announces itself as a pulse, and looks more often than that."""
+    world = run(world_of(attrs.evolve(DROP, gather_limit_s=150.0)), absent=(THREE,))
+    assert world.clock.now() > 150.0
+    for life in world.lives.values():
+        assert "too many announcements" not in life.party.counts()
 
 
 @pytest.mark.parametrize(
