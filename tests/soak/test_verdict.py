@@ -7,7 +7,8 @@ from collections.abc import Callable
 import attrs
 import pytest
 
-from tests.soak.bounds import Course, Finding, findings
+from tests.docs.page import DOCS, section, table
+from tests.soak.bounds import ALLOWED, Course, Finding, findings
 from tests.soak.report import disk_table, process_table, verdict
 from tests.soak.scene import ANCHOR, DEVICES
 from tests.soak.watcher import BROKER, COORDINATOR, OTHER, STAGE, ZOMBIE, Kept, Sample
@@ -15,6 +16,7 @@ from tests.soak.watcher import BROKER, COORDINATOR, OTHER, STAGE, ZOMBIE, Kept, 
 COURSE = Course(seconds=1200, incidents=200, rounds=1000, rescues=0)
 SIZES = {"rounds.jsonl": 3000, "plans.jsonl": 2000, "events.jsonl": 100}
 FIXED = {"checkpoint.safetensors": 100_000, "anchor.log": 900, "anchor/state": 40_000}
+OPERATING = DOCS / "operating.md"
 
 Plant = Callable[[Sample], Sample]
 
@@ -145,3 +147,12 @@ def test_standing_still_and_rescues_show() -> None:
     died = attrs.evolve(COURSE, rescues=1)
     told = [one.what for one in _leaks(_samples(), stuck, died)]
     assert told == ["processes that died by themselves", "longest time without a closed round"]
+
+
+def test_the_bounds_are_those_that_operators_read() -> None:
+    rows = table(section(OPERATING, "Soak"))
+    allowed = [ALLOWED[ANCHOR], ALLOWED[COORDINATOR], ALLOWED[STAGE]]
+    assert [tuple(row[1:]) for row in rows[:3]] == [
+        (f"{one.ceiling_mb}", f"{one.growth_mb}", f"{one.slope_mb_per_hour}", f"{one.drift}")
+        for one in allowed
+    ]
