@@ -29,6 +29,7 @@ _STEPS_TRIED, _STEPS_TOLD = 32, 128
 """Local steps of all devices together that are played for a trial, and for an answer."""
 _LEAST_STEPS = 3
 _NEAR = 0.01
+_SAME = 1e-3
 _RIVALS: tuple[Solver, ...] = (EqualBandwidth(), Alternating())
 _LEAST_SLACK = 1e-3
 
@@ -52,7 +53,8 @@ class Lending:
             return lent
         starts = [lent, *_others(problem, proven)]
         found = _searched(problem, min(starts, key=_round_s))
-        return min([*starts, foretold(problem, found)], key=_round_s)
+        best = min([*starts, foretold(problem, found)], key=_round_s)
+        return _out_of_the_way(problem, best)
 
 
 def foretold(problem: Problem, solution: Solution, *, steps: int = _STEPS_TOLD) -> Solution:
@@ -139,6 +141,42 @@ def _searched(problem: Problem, start: Solution) -> Solution:
     return best
 
 
+def _out_of_the_way(problem: Problem, best: Solution) -> Solution:
+    """Gives devices that nobody waits for the cuts that suit them on a crowded link.
+
+    Whatever they take, the model foretells the same round; in reality, what they send less of is
+    in nobody's way.
+    """
+    devices = {device.id: device for device in problem.devices}
+    limit_s = best.round_s * (1 + _SAME)
+    for plan in sorted(best.devices, key=lambda plan: (plan.terms.total_s, plan.device)):
+        fair = _fair_rates(problem, devices[plan.device])
+        options = [plan.option, *_promising(problem, devices[plan.device], plan.option, best)]
+        quickest = min(options, key=lambda one: terms(one, fair, problem.local_steps).total_s)
+        if quickest != plan.option:
+            told = foretold(problem, _with(best, plan, quickest))
+            if told.round_s <= limit_s:
+                best = told
+    return best
+
+
+def _fair_rates(problem: Problem, device: DeviceProblem) -> Rates:
+    """Returns what the device has when all send at once."""
+    count = len(problem.devices)
+    up = (problem.uplink_bytes_per_s or math.inf) / count
+    down = (problem.downlink_bytes_per_s or math.inf) / count
+    return Rates(min(device.uplink_bytes_per_s, up), min(device.downlink_bytes_per_s, down))
+
+
+def _with(best: Solution, plan: DevicePlan, option: Option) -> Solution:
+    return evolve(
+        best,
+        devices=tuple(
+            evolve(one, option=option) if one.device == plan.device else one for one in best.devices
+        ),
+    )
+
+
 def _moves(problem: Problem, best: Solution) -> Iterator[Solution]:
     """Yields the plan with one cut moved, and with shares that aim at the time to beat."""
     devices = {device.id: device for device in problem.devices}
@@ -147,11 +185,7 @@ def _moves(problem: Problem, best: Solution) -> Iterator[Solution]:
     yield _aimed(problem, best, best.devices)
     for plan in slowest_first:
         for option in _promising(problem, devices[plan.device], plan.option, best):
-            moved = tuple(
-                evolve(one, option=option) if one.device == plan.device else one
-                for one in best.devices
-            )
-            yield _aimed(problem, best, moved)
+            yield _aimed(problem, best, _with(best, plan, option).devices)
 
 
 def _evened(best: Solution) -> Solution:

@@ -70,7 +70,7 @@ def test_the_searched_plan_loses_to_no_other(seed: int) -> None:
         other = Lending(SOLVERS[name]).solve(problem)
         if isinstance(other, Solution) and best.left_out == other.left_out:
             assert isinstance(best, Solution)
-            assert best.round_s <= other.round_s * _ROUNDING, name
+            assert best.round_s <= other.round_s * 1.002, name
 
 
 @pytest.mark.parametrize("seed", range(20))
