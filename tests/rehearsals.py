@@ -29,12 +29,21 @@ def family(folder: Path) -> list[psutil.Process]:
 
 
 class Rehearsal:
-    """`edgesplit rehearse` in a process of its own, with everything below one folder."""
+    """`edgesplit rehearse` in a process of its own, with everything below one folder.
 
-    def __init__(self, folder: Path, *options: str, fleet: str = FLEET) -> None:
+    The job is the tiny one, with a fleet file of that text, or lies `at` a path.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        fleet: str = FLEET,
+        at: Path | None = None,
+    ) -> None:
         self.folder = folder
-        job = write_job(folder, fleet=fleet)
-        command = [sys.executable, "-m", "coordinator.main", "rehearse", str(job)]
+        path = at or write_job(folder, fleet=fleet)
+        command = [sys.executable, "-m", "coordinator.main", "rehearse", str(path)]
         place = () if "--resume" in options else ("--runs", str(folder / "runs"))
         with (folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
@@ -96,8 +105,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Rehearsal]]:
     """Starts a rehearsal; whatever a failing test leaves is killed."""
     started = []
 
-    def begin(*options: str, fleet: str = FLEET) -> Rehearsal:
-        started.append(Rehearsal(tmp_path, *options, fleet=fleet))
+    def begin(*options: str, **source: Any) -> Rehearsal:
+        started.append(Rehearsal(tmp_path, *options, **source))
         return started[-1]
 
     yield begin

@@ -43,14 +43,14 @@ class Site:
     """The processes of one run of the job in `folder`, nobody's children but the test's.
 
     `ways` are brokers' URLs of devices that do not go straight to `broker`; `words` come in front
-    of the command of every agent, `options` behind that of the coordinator. Leaving the context
+    of a device's command, `options` behind the coordinator's. Leaving the context
     kills all that is left.
     """
 
     folder: Path
     broker: EmbeddedBroker
     ways: Mapping[str, str] = field(factory=dict)
-    words: Sequence[str] = ()
+    words: Mapping[str, Sequence[str]] = field(factory=dict)
     options: Sequence[str] = ()
     name: str = "run"
     fleet: Fleet = field(init=False)
@@ -102,6 +102,12 @@ class Site:
             process.kill()
             process.wait()
 
+    def leave(self, party: str) -> None:
+        """Asks it to end, and waits until it has."""
+        process = self._running.pop(party)
+        process.terminate()
+        assert process.wait(PATIENCE_S) == Exit.OK, self.log(party)
+
     def cut_power(self) -> None:
         """Kills everybody before anybody notices."""
         for process in self._running.values():
@@ -117,7 +123,7 @@ class Site:
         for process in self._running.values():
             process.terminate()
         for device in list(self._running):
-            assert self._running.pop(device).wait(patience_s) == Exit.OK, self.log(device)
+            self.leave(device)
 
     def log(self, party: str) -> str:
         return (self.folder / f"{self.name}-{party}.log").read_text()[-4000:]
@@ -184,4 +190,5 @@ class Site:
                 state_dir=home / "state",
             )
             write_private(path, text)
-        return [*self.words, sys.executable, "-P", "-m", "device_agent.main", "--config", str(path)]
+        command = [sys.executable, "-P", "-m", "device_agent.main", "--config", str(path)]
+        return [*self.words.get(device, ()), *command]

@@ -16,6 +16,7 @@ from runtime.exits import Exit
 from tests.commands.jobs import FLEET, write_job
 from tests.rehearsals import Rehearsal
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "changing_conditions"
 # A step that takes longer than everything around it, so that no round is over in a moment.
 EMULATED = FLEET.replace('cut = "front"\n', 'cut = "front"\nemulate = { step_s = 0.1 }\n').replace(
     'id = "right"\n', 'id = "right"\nemulate = { step_s = 0.1 }\n'
@@ -100,6 +101,19 @@ def test_devices_join_leave_and_are_killed(start: Callable[..., Rehearsal]) -> N
     assert "trial: left: slow is over" in rehearsal.output()
     told = [(one["device"], one["event"]) for one in rehearsal.events("left")]
     assert told == [("right", "left")]
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(400)
+def test_the_example_of_coming_and_going(start: Callable[..., Rehearsal]) -> None:
+    rehearsal = start("--fleet", str(EXAMPLE / "coming_and_going.toml"), at=EXAMPLE / "job.toml")
+    assert rehearsal.process.wait(350.0) == Exit.OK, rehearsal.output()
+    assert rehearsal.family() == []
+    rounds = read_lines(rehearsal.latest / "rounds.jsonl")
+    assert [one["round"] for one in rounds] == list(range(1, 21))
+    assert sorted(rounds[0]["devices"]) == ["attic", "garage", "hall"]
+    assert sorted(rounds[-1]["devices"]) == ["attic", "garage", "hall", "porch"]
+    assert len(_played(rehearsal)) == 7
 
 
 def test_coordinator_broker_and_link_fall_and_come_back(
