@@ -372,8 +372,7 @@ class Party(Generic[S]):
         if row is COORDINATOR_STATE or row is DEVICE_STATE:
             # Our own birth, which the broker tells us too, is no word of the peer.
             theirs = row.direction == self._in_way and not event.retained
-            fresh = self._renew(peer, now) if theirs else []
-            return fresh + self._saw(row, device, event.payload, now)
+            return self._saw(row, device, event.payload, now, theirs=theirs)
         if row.direction != self._in_way:
             return self._drop(peer, "wrong direction")
         return self._take_frame(row, peer, event, now)
@@ -396,7 +395,9 @@ class Party(Generic[S]):
     def _renew(self, peer: DeviceId, now: float) -> list[Effect]:
         return self._react(Heard(peer), now) if self._vigil.heard(peer, now) else []
 
-    def _saw(self, row: Topic, device: DeviceId | None, payload: bytes, now: float) -> list[Effect]:
+    def _saw(
+        self, row: Topic, device: DeviceId | None, payload: bytes, now: float, *, theirs: bool
+    ) -> list[Effect]:
         if not payload:
             return []
         try:
@@ -405,9 +406,12 @@ class Party(Generic[S]):
             return self._drop(device or COORDINATOR, "state does not decode")
         if isinstance(presence, DevicePresence) and presence.device != device:
             return self._drop(device or "?", "state names another device")
+        # A will is the broker's word: it says that the peer has none.
+        spoke = theirs and presence.status != "lost"
+        fresh = self._renew(device or COORDINATOR, now) if spoke else []
         if not self._announcements.admits(device or COORDINATOR, now=now):
-            return self._drop(device or COORDINATOR, "too many announcements")
-        return self._react(Seen(presence), now)
+            return fresh + self._drop(device or COORDINATOR, "too many announcements")
+        return fresh + self._react(Seen(presence), now)
 
     def _tick(self, now: float) -> list[Effect]:
         self._woken_at_s = math.inf

@@ -1,4 +1,4 @@
-"""Whose words renew a lease: those of the peer, and not what the broker tells us of ourselves."""
+"""Whose words renew a lease: those of the peer, not what the broker tells for it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from runtime.wire import encode_json
 
 FLEET, BOARD = Fleet("tests"), DeviceId("board")
 BIRTH = encode_json(CoordinatorPresence(1, "online", "run"))
+WILL = encode_json(CoordinatorPresence(1, "lost", "run"))
 OWN_BIRTH = encode_json(DevicePresence(BOARD, 1, "online"))
 
 Past = tuple[MachineEvent, ...]
@@ -34,9 +35,10 @@ def _follow(heard: Past, event: MachineEvent, now: float) -> tuple[Past, list[Ma
     [
         (FLEET.coordinator_state(), BIRTH, False),
         (FLEET.device_state(BOARD), OWN_BIRTH, True),
+        (FLEET.coordinator_state(), WILL, True),
     ],
 )
-def test_an_agent_is_not_taken_in_by_its_own_birth(
+def test_an_agent_is_not_taken_in_by_its_own_birth_nor_by_a_will(
     topic: str, payload: bytes, is_silent: bool
 ) -> None:
     rhythm = Rhythm(pulse_s=100.0, lease_s=4.0, look_s=0.5)
