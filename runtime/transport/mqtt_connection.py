@@ -100,9 +100,14 @@ class Connection:
         self._client: _OneShotClient | None = self._new_client()
 
     def start(self) -> None:
-        """Connects in paho's thread."""
-        if self._client is not None:
+        """Connects in paho's thread, or ends where no file or thread is to be had for it."""
+        if self._client is None:
+            return
+        try:
             self._client.loop_start()
+        except (OSError, RuntimeError) as error:
+            self._client = None
+            self._end(error)
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None

@@ -210,6 +210,22 @@ def test_too_many_open_files_are_told_instead_of_hanging(broker: EmbeddedBroker)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_a_process_that_may_open_no_file_at_all_tries_again(broker: EmbeddedBroker) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    copies = [os.dup(0) for _ in range(64)]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (copies[-1] + 1, hard))
+        with _party(_url(broker), "a") as party:
+            _wait_until(lambda: bool(party.downs))
+            assert "Too many open files" in party.downs[0]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            _wait_until(lambda: party.ups == 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for copy in copies:
+            os.close(copy)
+
+
 def test_stop_before_start_and_twice_does_nothing() -> None:
     transport = MqttTransport(BrokerUrl.parse("mqtt://127.0.0.1:1"), "a")
     transport.stop()
