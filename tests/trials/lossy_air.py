@@ -76,6 +76,8 @@ class LossyAir:
             f"ip -n {air} link set host up",
             f"ip -n {air} link set board up",
             f"ip -n {board} link set eth0 up",
+            # The MQTT client wakes its own thread by a connection to itself.
+            f"ip -n {board} link set lo up",
             f"ip -n {board} route add default via {_TO_BOARD}",
             f"ip route add {_BOARDS} via {_TO_HOST}",
             f"ip netns exec {air} sysctl -qw net.ipv4.ip_forward=1",

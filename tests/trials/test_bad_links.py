@@ -34,6 +34,10 @@ PATIENCE_S = 200.0
 LONG = JOB.replace("rounds = 2", "rounds = 1").replace("local_steps = 2", "local_steps = 8")
 LONG = LONG.replace("batch = 4", "batch = 32")
 
+STEPS = "emulate = { step_s = 0.1 }\n"
+EMULATED = FLEET.replace('cut = "front"\n', f'cut = "front"\n{STEPS}', 1)
+EMULATED = EMULATED.replace('id = "right"\n', f'id = "right"\n{STEPS}')
+
 
 def _endure(site: Site, stall: Callable[[], None], resume: Callable[[], None]) -> str:
     """Stalls the link of `left` in the middle of steps; tells how the round went."""
@@ -63,7 +67,7 @@ def _undisturbed(folder: Path) -> str:
 
 def _prepare(folder: Path) -> None:
     require("mosquitto")
-    write_job(folder, LONG, FLEET)
+    write_job(folder, LONG, EMULATED)
     (folder / "model.py").write_text(WIDE)
 
 
