@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from coordinator.broker import EmbeddedBroker
 from runtime.ids import COORDINATOR
 from tests.commands.jobs import FLEET, JOB, write_job
@@ -19,6 +21,7 @@ GATHERING += "[policy]\nquorum = 2\ngather_limit_s = 1\n"
 PATIENCE_S = 60.0
 
 
+@pytest.mark.timeout(150)
 def test_one_joins_and_one_leaves_in_the_middle_of_a_round(tmp_path: Path) -> None:
     write_job(tmp_path, GATHERING, FLEET_OF_THREE)
     with Site(tmp_path, EmbeddedBroker("iotcore", tmp_path / "broker")) as site:

@@ -82,6 +82,7 @@ def _hold(site: Site, victims: list[str]) -> None:
     assert rounds[-1]["writer"] <= 1 + victims.count(COORDINATOR)
 
 
+@pytest.mark.timeout(150)
 def test_four_kills_leave_no_trace(tmp_path: Path, one_thread: None) -> None:
     job = write_job(tmp_path, _job(6, 6), FLEET_OF_TWO)
     victims = [LEFT, BROKER, RIGHT, COORDINATOR]

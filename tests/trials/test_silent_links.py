@@ -58,6 +58,7 @@ def _noticed_after_s(folder: Path, kind: Kind, bytes_per_s: float | None) -> flo
     return lost_s - silent_s
 
 
+@pytest.mark.timeout(150)
 def test_a_slow_link_that_falls_silent_in_the_middle_of_bulk_is_noticed(tmp_path: Path) -> None:
     _noticed_after_s(tmp_path, "iotcore", SLOW_BYTES_PER_S)
 

@@ -18,7 +18,7 @@ from runtime.frames import Offer, Session
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.topics import FRAMES, Fleet
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @frozen
