@@ -10,7 +10,7 @@ from coordinator.dropped import Dropped
 from coordinator.duty import Duty
 from coordinator.plan import Assignment, Plan
 from coordinator.roll import Roll
-from coordinator.round_entry import round_entry
+from coordinator.round_entry import round_entry, timed
 from coordinator.state import CoordinatorState, Outcome
 from coordinator.tasks import Closed, CloseRound, Prepare, Prepared
 from runtime.effects import Halt, Record, Submit
@@ -143,8 +143,19 @@ def settle(state: CoordinatorState) -> Outcome:
     if state.is_short:
         return state, effects
     positions = tuple(sorted(state.positions_after.items()))
-    close = CloseRound(state.round, tuple(sorted(state.duties)), positions)
+    close = CloseRound(state.round, tuple(sorted(state.duties)), positions, _entry(state))
     return attrs.evolve(state, stage="closing"), [*effects, Submit(close)]
+
+
+def _entry(state: CoordinatorState) -> dict[str, Any]:
+    assert state.plan is not None
+    return round_entry(
+        state.plan,
+        state.duties.values(),
+        state.recipe.local_steps,
+        dropped=state.dropped,
+        began_s=state.round_began_at_s,
+    )
 
 
 def _call_back(state: CoordinatorState) -> Outcome:
@@ -177,17 +188,8 @@ def fail(state: CoordinatorState, device: DeviceId, reason: str, now: float) -> 
 
 def closed(state: CoordinatorState, result: Closed, now: float) -> Outcome:
     """Puts a closed round on record."""
-    assert state.plan is not None
     duties, began_s = tuple(state.duties.values()), state.round_began_at_s
-    entry = round_entry(
-        state.plan,
-        duties,
-        result,
-        state.recipe.local_steps,
-        dropped=state.dropped,
-        began_s=began_s,
-        now=now,
-    )
+    entry = timed(result.complete(_entry(state)), began_s, now)
     effects: list[MachineEffect] = [Record("rounds", entry)]
     survey = state.survey and state.survey.noted(duties, began_s, now)
     state = attrs.evolve(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from coordinator.tasks import (
     Closed,
@@ -34,6 +35,8 @@ class NullCheckpoint:
 
     chain: bytes
     positions: tuple[tuple[DeviceId, int], ...] = ()
+    entry: Mapping[str, Any] = field(factory=dict)
+    """What belongs on record of the round."""
 
 
 class NullExecutor:
@@ -78,8 +81,10 @@ class NullExecutor:
             trained, samples = self._collected.pop(device)
             parts += [device.encode(), self._replicas[device], trained, samples.to_bytes(8, "big")]
         chain = link(self._disk[task.round - 1].chain, *parts)
-        self._disk[task.round] = NullCheckpoint(chain, task.positions)
-        return Closed(accuracy=0.0, loss=0.0, weights_sha256=chain.hex())
+        closed = Closed(accuracy=0.0, loss=0.0, weights_sha256=chain.hex())
+        entry = closed.complete(task.entry)
+        self._disk[task.round] = NullCheckpoint(chain, task.positions, entry)
+        return closed
 
 
 CUTS = ("shallow", "middle", "deep", WHOLE_MODEL)

@@ -121,7 +121,7 @@ def _restore(executor: CoordinatorExecutor, record: RunRecord) -> Checkpoint | N
         return None
     checkpoint = Checkpoint.load(record.checkpoint_path)
     executor.restore(checkpoint)
-    record.keep_rounds(checkpoint.round)
+    record.keep_rounds(checkpoint.round, checkpoint.entry)
     return checkpoint
 
 

@@ -1,4 +1,4 @@
-"""What a closed round leaves on record."""
+"""What a round leaves on record."""
 
 from __future__ import annotations
 
@@ -10,36 +10,42 @@ import attrs
 from coordinator.dropped import Dropped
 from coordinator.duty import Duty
 from coordinator.plan import Plan
-from coordinator.tasks import Closed
 
 
 def round_entry(
     plan: Plan,
     duties: Iterable[Duty],
-    closed: Closed,
     local_steps: int,
     *,
     dropped: Iterable[Dropped] = (),
     began_s: float,
-    now: float,
 ) -> dict[str, Any]:
-    """Returns the entry of a round that began at `began_s` and was closed at `now`."""
+    """Returns the entry of a round that began at `began_s` and is yet to be closed.
+
+    `Closed.complete` adds how good the model is, `timed` how long closing took.
+    """
     duties = sorted(duties, key=lambda duty: duty.device)
-    returned_at_s = max((duty.returned_at_s for duty in duties), default=now)
+    returned_at_s = max((duty.returned_at_s for duty in duties), default=began_s)
     samples = sum(duty.samples for duty in duties)
     return {
         "round": plan.round,
-        "accuracy": closed.accuracy,
-        "loss": closed.loss,
+        "accuracy": None,
+        "loss": None,
         "train_loss": sum(d.mean_loss * d.samples for d in duties) / max(1, samples),
         "samples": samples,
-        "duration_s": now - began_s,
-        "closing_s": now - returned_at_s,
+        "duration_s": returned_at_s - began_s,
+        "closing_s": 0.0,
         **({"predicted_s": plan.prediction.total_s} if plan.prediction else {}),
-        "weights_sha256": closed.weights_sha256,
+        "weights_sha256": "",
         "dropped": [one.entry() for one in dropped],
         "devices": {duty.device: _device_entry(duty, local_steps, began_s) for duty in duties},
     }
+
+
+def timed(entry: dict[str, Any], began_s: float, now: float) -> dict[str, Any]:
+    """Returns the entry of a round that was closed at `now`."""
+    duration_s = now - began_s
+    return {**entry, "duration_s": duration_s, "closing_s": duration_s - entry["duration_s"]}
 
 
 def _device_entry(duty: Duty, local_steps: int, began_s: float) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import asdict, field, frozen
 
 from coordinator.plan import Assignment, Plan
 from runtime.ids import DeviceId
@@ -122,12 +125,18 @@ class Collect:
 
 @frozen
 class CloseRound:
-    """Average, evaluate and checkpoint, in this order. Result: Closed."""
+    """Average, evaluate and checkpoint, in this order. Result: Closed.
+
+    The checkpoint holds the complete entry of the round: a crash before it is on record loses
+    neither.
+    """
 
     round: int
     devices: tuple[DeviceId, ...]
     positions: tuple[tuple[DeviceId, int], ...]
     """Where each device's data order continues after this round."""
+    entry: Mapping[str, Any] = field(factory=dict, repr=False)
+    """What goes on record of the round, but for how good the model is after it."""
     lane: str = COMMON_LANE
 
 
@@ -138,6 +147,10 @@ class Closed:
     accuracy: float
     loss: float
     weights_sha256: str
+
+    def complete(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the entry of the round with what it lacked."""
+        return {**entry, **asdict(self)}
 
 
 CoordinatorTask = (

@@ -48,10 +48,12 @@ class Records:
     def append(self, stream: str, entry: dict[str, Any]) -> None:
         self.streams.setdefault(stream, []).append(entry)
 
-    def keep_rounds(self, count: int) -> None:
-        """Drops the rounds that no checkpoint covers."""
-        rounds = self.streams.get("rounds", [])
+    def keep_rounds(self, count: int, last: Mapping[str, Any]) -> None:
+        """Does what that of a run record does."""
+        rounds = self.streams.setdefault("rounds", [])
         rounds[:] = [one for one in rounds if one["round"] <= count]
+        if last and all(one["round"] != count for one in rounds):
+            rounds.append(dict(last))
 
 
 @frozen
@@ -69,6 +71,9 @@ class Laboratory(Protocol):
     def coordinator(self) -> tuple[Any, int, Mapping[DeviceId, int]]:
         """Returns an executor, the last closed round, and each device's position after it."""
 
+    def entry(self) -> Mapping[str, Any]:
+        """Returns what the checkpoint has for the record of the last closed round."""
+
     def device(self, name: DeviceId) -> tuple[Any, int]:
         """Returns an executor and the number of samples that the device holds."""
 
@@ -85,6 +90,9 @@ class NullLaboratory:
         done = max(self.disk, default=0)
         positions = dict(self.disk[done].positions) if done else {}
         return NullCoordinator(self.disk), done, positions
+
+    def entry(self) -> Mapping[str, Any]:
+        return self.disk[max(self.disk)].entry
 
     def device(self, name: DeviceId) -> tuple[Any, int]:
         flash = self.flash.setdefault(name, {})
@@ -175,7 +183,7 @@ class World:
 
     def _start_coordinator(self) -> None:
         executor, done, positions = self.laboratory.coordinator()
-        self.records.keep_rounds(done)
+        self.records.keep_rounds(done, self.laboratory.entry())
         if len(self.records.streams.get("rounds", [])) >= self.recipe.rounds:
             self.halts[COORDINATOR] = Halt(Exit.OK, "the job was done already")
             return

@@ -25,16 +25,25 @@ LayerState = dict[str, Array]
 
 @frozen
 class Checkpoint:
-    """Layer state and data positions after `round` (0: before the first)."""
+    """Layer state and data positions after `round` (0: before the first).
+
+    `entry` is what belongs on record of the round; a crash may keep it from getting there.
+    """
 
     run: str
     round: int
     positions: Mapping[DeviceId, int]
     state: LayerState = field(repr=False)
+    entry: Mapping[str, Any] = field(factory=dict, repr=False)
 
     def save(self, path: Path) -> None:
         """Replaces the file at `path`. Raises StorageError."""
-        facts = {"run": self.run, "round": self.round, "positions": dict(self.positions)}
+        facts = {
+            "run": self.run,
+            "round": self.round,
+            "positions": dict(self.positions),
+            "entry": dict(self.entry),
+        }
         # safetensors writes the memory of an array, whatever the order of its axes.
         state = {key: np.asarray(array, order="C") for key, array in self.state.items()}
         write_atomically(path, save(state, {"edgesplit": json.dumps(facts)}))
@@ -46,7 +55,8 @@ class Checkpoint:
             with safe_open(path, "numpy") as file:
                 facts = json.loads((file.metadata() or {})["edgesplit"])
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return cls(facts["run"], int(facts["round"]), dict(facts["positions"]), state)
+            positions, entry = dict(facts["positions"]), dict(facts.get("entry", {}))
+            return cls(facts["run"], int(facts["round"]), positions, state, entry)
         except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
             raise StorageError(f"{path} is no checkpoint: {error}") from error
 

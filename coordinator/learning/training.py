@@ -185,9 +185,11 @@ class CoordinatorExecutor:
         # What no node of the model uses is in no copy where all devices train the whole of it.
         self._take({**self._state, **average(copies)})
         score = evaluate(self._model, self._objective, self._evaluation, self._job.evaluation.batch)
-        checkpoint = Checkpoint(self._run, task.round, dict(task.positions), self._state)
+        closed = Closed(score.accuracy, score.loss, weights_sha256(self._state))
+        entry, positions = closed.complete(task.entry), dict(task.positions)
+        checkpoint = Checkpoint(self._run, task.round, positions, self._state, entry)
         checkpoint.save(self._checkpoint_path)
-        return Closed(score.accuracy, score.loss, weights_sha256(self._state))
+        return closed
 
     def _copies(self, device: DeviceId) -> Iterator[tuple[DeviceId, int, LayerState]]:
         """Yields what was trained on a device's data, on either side of its cut."""

@@ -10,7 +10,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -121,12 +121,15 @@ class RunRecord:
         """What happened, in the order of its recording. Raises StorageError."""
         return self._read("events")
 
-    def keep_rounds(self, count: int) -> None:
+    def keep_rounds(self, count: int, last: Mapping[str, Any]) -> None:
         """Drops the rounds beyond the first `count`: those that no checkpoint covers.
 
-        Raises StorageError.
+        `last` is the entry of the round of the checkpoint, which a crash may have kept from
+        getting here; without any nothing is added. Raises StorageError.
         """
         kept = [one for one in self.rounds() if one["round"] <= count]
+        if last and all(one["round"] != count for one in kept):
+            kept.append(_without_nan(self._stamped("rounds", dict(last))))
         self._close("rounds")
         write_atomically(self._path("rounds"), b"".join(map(_line, kept)))
 

@@ -48,6 +48,10 @@ class LearningLaboratory:
         self.executor.restore(checkpoint)
         return self.executor, checkpoint.round, checkpoint.positions
 
+    def entry(self) -> Mapping[str, Any]:
+        path = self.folder / "checkpoint.safetensors"
+        return Checkpoint.load(path).entry if path.exists() else {}
+
     def device(self, name: DeviceId) -> tuple[Any, int]:
         cache = ProgramCache(self.folder / name, LIMITS)
         shard = self.shards[name]

@@ -23,7 +23,7 @@ STATE: LayerState = {
     "norm.num_batches_tracked": np.array(2**40, np.int64),
     "mask": np.array([True, False]),
 }
-CHECKPOINT = Checkpoint("run-1", 3, {DeviceId("a"): 320, DeviceId("b"): 0}, STATE)
+CHECKPOINT = Checkpoint("run-1", 3, {DeviceId("a"): 320, DeviceId("b"): 0}, STATE, {"round": 3})
 
 
 def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
@@ -31,6 +31,7 @@ def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
     CHECKPOINT.save(path)
     found = Checkpoint.load(path)
     assert (found.run, found.round, found.positions) == ("run-1", 3, {"a": 320, "b": 0})
+    assert found.entry == {"round": 3}
     assert found.state.keys() == STATE.keys()
     for key, array in STATE.items():
         assert (found.state[key].dtype, found.state[key].shape) == (array.dtype, array.shape)

@@ -91,12 +91,24 @@ def test_rounds_beyond_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         record.append("plans", {"round": number})
         record.append("rounds", {"round": number})
-    record.keep_rounds(2)
+    record.keep_rounds(2, {"round": 2})
     assert [one["round"] for one in record.rounds()] == [1, 2]
     record.append("rounds", {"round": 3})
     record.close()
     assert [one["round"] for one in record.rounds()] == [1, 2, 3]
     assert [one["round"] for one in record.plans()] == [1, 2, 3]
+
+
+def test_the_round_of_the_checkpoint_that_a_crash_kept_from_the_record_is_added(
+    tmp_path: Path,
+) -> None:
+    record = RunRecord.create(tmp_path, "demo")
+    record.append("rounds", {"round": 1})
+    record.keep_rounds(2, {"round": 2, "loss": float("nan")})
+    assert record.rounds() == [
+        {"round": 1, "writer": 1},
+        {"round": 2, "loss": None, "writer": 1},
+    ]
 
 
 def test_every_process_that_writes_has_a_number(tmp_path: Path) -> None:
