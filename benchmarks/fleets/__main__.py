@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from attrs import frozen
 
 from coordinator.fleet import Fleet
@@ -99,6 +100,7 @@ def simulated_s(fleet: str, scheme: str, folder: Path) -> float:
 def _run(fleet: str, scheme: str, folder: Path, verb: str, *options: str, rounds: int) -> RunRecord:
     job, fleet_path = folder / "job.toml", HERE / f"{fleet}.toml"
     job.write_text(_job(load(fleet_path, Fleet), scheme))
+    _keep_few(500, folder / "test.npz")
     runs = folder / verb
     command = [sys.executable, "-m", "coordinator.main", verb, str(job), "--fleet", str(fleet_path)]
     command += ["--rounds", str(rounds), "--runs", str(runs), *options]
@@ -118,8 +120,13 @@ def _job(fleet: Fleet, scheme: str) -> str:
         "budget_down_mbps": fleet.shared.downlink_mbps,
     }
     lines = [f"{key} = {value!r}" for key, value in planner.items() if value is not None]
-    base = (HERE / "job.toml").read_text().replace("../../", f"{HERE.parent.parent}/")
-    return "\n".join([base, "[planner]", *lines, ""])
+    return "\n".join([(HERE / "job.toml").read_text(), "[planner]", *lines, ""])
+
+
+def _keep_few(samples: int, path: Path) -> None:
+    """Writes the first test images: what is timed are rounds, not evaluation."""
+    with np.load(HERE.parent.parent / "examples" / "fashion_mnist" / "test.npz") as data:
+        np.savez(path, **{name: data[name][:samples] for name in data.files})
 
 
 def _row(one: Measured, simulated: float | None) -> str:
