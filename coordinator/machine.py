@@ -87,6 +87,10 @@ def react(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
 
 def _taken(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
     match event:
+        case Received(peer, letter, traffic):
+            return _received(_heard(state, peer, traffic), peer, letter, traffic, now)
+        case Finished(task, result):
+            return _finished(state, task, result, now)
         case Started():
             return _looked(attrs.evolve(state, gathers_since_s=now, announces_at_s=now), now)
         case Tick():
@@ -95,13 +99,9 @@ def _taken(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
             if isinstance(presence, CoordinatorPresence):
                 return _saw_coordinator(state, presence)
             return saw_device(state, presence, now)
-        case Received(peer, letter, traffic):
-            return _received(_heard(state, peer, traffic), peer, letter, traffic, now)
         case Unwelcome(peer, letter_kind, reason):
             reason = f"{peer} will not take {letter_kind.__name__}: {reason}"
             return _unprobed(state, peer, reason) or fail(state, peer, reason, now)
-        case Finished(task, result):
-            return _finished(state, task, result, now)
         case Failed(task, reason, code):
             return _failed(state, task, reason, code, now)
         case StopAsked():
@@ -162,7 +162,7 @@ def _unprobed(state: CoordinatorState, device: DeviceId, reason: str) -> Outcome
 
 
 def _heard(state: CoordinatorState, peer: DeviceId, traffic: Traffic) -> CoordinatorState:
-    duty = state.duties.get(peer)
+    duty = state.duties.get(peer) if traffic.link.bytes_per_s else None
     return state.with_duty(duty.heard(traffic)) if duty else state
 
 
@@ -210,6 +210,12 @@ def _stale(peer: DeviceId, letter: Letter) -> Drop:
 
 def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Outcome:
     match task, result:
+        case ServeStep(device, attempt, step, micro_batch), Served(loss=loss, worked_s=worked_s):
+            duty = state.duties.get(device)
+            if duty and (duty.attempt, duty.phase) == (attempt, "serving"):
+                gradient = Gradient(state.run, attempt, step, micro_batch, result.tensors)
+                return state.with_duty(duty.served(loss, worked_s, now)), [Send(device, gradient)]
+            return worked(state, device, attempt)
         case OpenRound(plan), _:
             return begin_round(state, plan, now)
         case FetchProgram(device, digest), bytes():
@@ -222,12 +228,6 @@ def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Ou
         case PrepareProbe(assignment), PreparedProbe() if state.survey:
             position = state.positions.get(assignment.device, 0)
             return surveyed(state, state.survey.prepared(task, result, position))
-        case ServeStep(device, attempt, step, micro_batch), Served(loss=loss, worked_s=worked_s):
-            duty = state.duties.get(device)
-            if duty and (duty.attempt, duty.phase) == (attempt, "serving"):
-                gradient = Gradient(state.run, attempt, step, micro_batch, result.tensors)
-                return state.with_duty(duty.served(loss, worked_s, now)), [Send(device, gradient)]
-            return worked(state, device, attempt)
         case Collect(device, attempt), _:
             duty = state.duties.get(device)
             if duty and (duty.attempt, duty.phase) == (attempt, "collecting"):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, ValuesView
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 K = TypeVar("K")
 V = TypeVar("V")
+D = TypeVar("D")
 
 _BLOCK = 32
 """Near the root of a thousand: a copy shares all blocks but one."""
@@ -24,9 +25,10 @@ class Roll(Mapping[K, V]):
 
     def having(self, key: K, value: V) -> Roll[K, V]:
         """Returns a roll with this value in the key's place, the last one if it is new."""
-        if key not in self._places:
+        place = self._places.get(key)
+        if place is None:
             return Roll({**self, key: value})
-        index, offset = divmod(self._places[key], _BLOCK)
+        index, offset = place // _BLOCK, place % _BLOCK
         block = self._blocks[index]
         changed = (*block[:offset], value, *block[offset + 1 :])
         after: Roll[K, V] = object.__new__(Roll)
@@ -35,8 +37,19 @@ class Roll(Mapping[K, V]):
         return after
 
     def __getitem__(self, key: K) -> V:
-        index, offset = divmod(self._places[key], _BLOCK)
-        return self._blocks[index][offset]
+        place = self._places[key]
+        return self._blocks[place // _BLOCK][place % _BLOCK]
+
+    @overload
+    def get(self, key: K, /) -> V | None: ...
+
+    @overload
+    def get(self, key: K, /, default: V | D) -> V | D: ...
+
+    def get(self, key: K, /, default: Any = None) -> Any:
+        """Does what that of any map does, at half its price."""
+        place = self._places.get(key)
+        return default if place is None else self._blocks[place // _BLOCK][place % _BLOCK]
 
     def __iter__(self) -> Iterator[K]:
         return iter(self._places)

@@ -13,6 +13,7 @@ def evolve(instance: T, **changes: Any) -> T:
     Only for frozen classes without slots, validators and converters: nothing is checked.
     """
     after = object.__new__(type(instance))
-    after.__dict__.update(instance.__dict__)
-    after.__dict__.update(changes)
+    fields = after.__dict__
+    fields |= instance.__dict__
+    fields |= changes
     return after

@@ -39,6 +39,13 @@ class _Letter:
     last_s: float = 0.0
     later_bytes: int = 0
 
+    def add(self, size_bytes: int, now: float) -> None:
+        if self.first_s is None:
+            self.first_s, self.first_bytes = now, size_bytes
+        else:
+            self.later_bytes += size_bytes
+        self.last_s = now
+
 
 @define
 class LinkMeter:
@@ -54,7 +61,7 @@ class LinkMeter:
                 letter = self._letters.get(frame.id)
                 if letter:
                     self._latest = letter
-                    _add(letter, len(frame.data), now)
+                    letter.add(len(frame.data), now)
             case Offer(body=None) if frame.id not in self._letters:
                 while len(self._letters) >= _LETTERS_WATCHED:
                     del self._letters[next(iter(self._letters))]
@@ -71,11 +78,3 @@ class LinkMeter:
         rate = letter.later_bytes / lasted_s
         waited_s = letter.first_s - letter.offered_s - letter.first_bytes / rate
         return Reading(rate, max(0.0, waited_s), letter_s)
-
-
-def _add(letter: _Letter, size_bytes: int, now: float) -> None:
-    if letter.first_s is None:
-        letter.first_s, letter.first_bytes = now, size_bytes
-    else:
-        letter.later_bytes += size_bytes
-    letter.last_s = now

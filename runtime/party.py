@@ -8,7 +8,7 @@ counting of what was dropped. No socket, clock or thread is known here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from attrs import define, field, frozen
@@ -30,6 +30,7 @@ from runtime.topics import (
     PULSE,
     Direction,
     Fleet,
+    Payload,
     Topic,
 )
 from runtime.transfers.courier import Confirmed, Courier, Deliver, Output, Rejected, Transmit
@@ -216,6 +217,8 @@ class _Account:
     sent_bytes: int = 0
     received_bytes: int = 0
     meter: LinkMeter = field(factory=LinkMeter)
+    topics: Mapping[Payload, str] = field(factory=dict)
+    """Where frames to the peer go."""
 
     def read(self) -> Traffic:
         return Traffic(self.sent_bytes, self.received_bytes, self.meter.read())
@@ -282,7 +285,10 @@ class Party(Generic[S]):
             case Arrived():
                 effects = self._arrived(event, now)
             case Flushed(size_bytes):
-                effects = self._carry(self._courier.flushed(size_bytes, now), now)
+                outputs = self._courier.flushed(size_bytes, now)
+                if not outputs:
+                    return []
+                effects = self._carry(outputs, now)
             case Up():
                 self._vigil.up(now)
                 effects = self._announce()
@@ -298,18 +304,24 @@ class Party(Generic[S]):
                 effects = self._tick(now)
             case Started() | Finished() | Failed() | StopAsked():
                 effects = self._react(event, now)
-        return effects + self._next_wake(now)
+        due_s = self._due_s(now)
+        if due_s < self._woken_at_s:
+            self._woken_at_s = due_s
+            effects.append(Wake(due_s))
+        return effects
 
     def _react(self, event: MachineEvent, now: float) -> list[Effect]:
         self.state, asked = self._machine(self.state, event, now)
         effects: list[Effect] = []
         for effect in asked:
             match effect:
+                case Submit():
+                    effects.append(effect)
                 case Send(peer, letter):
                     sent = self._courier.send(peer, KINDS[type(letter)], encode(letter), now)
                     effects += self._carry(sent, now)
                 case OpenSession(peer, session, pulses):
-                    self._accounts.setdefault(peer, _Account()).meter = LinkMeter()
+                    self._account(peer).meter = LinkMeter()
                     self._courier.open(peer, session)
                     if pulses:
                         self._vigil.watch(peer, now)
@@ -390,7 +402,8 @@ class Party(Generic[S]):
         if account:
             account.received_bytes += len(event.topic) + len(event.payload) + _MQTT_BYTES
             account.meter.saw(frame, now)
-        return fresh + self._carry(self._courier.received(peer, frame, now), now)
+        effects = self._carry(self._courier.received(peer, frame, now), now)
+        return fresh + effects if fresh else effects
 
     def _renew(self, peer: DeviceId, now: float) -> list[Effect]:
         return self._react(Heard(peer), now) if self._vigil.heard(peer, now) else []
@@ -425,16 +438,14 @@ class Party(Generic[S]):
             effects += self._react(Tick(), now)
         return effects
 
-    def _next_wake(self, now: float) -> list[Effect]:
-        """Asks to be woken, unless the host does it early enough by what it was asked for."""
-        due_s = self._courier.deadline(now)
-        watch_s = self._vigil.deadline()
-        for at_s in self._wakes if watch_s is None else (watch_s, *self._wakes):
-            due_s = at_s if due_s is None else min(due_s, at_s)
-        if due_s is None or due_s >= self._woken_at_s:
-            return []
-        self._woken_at_s = due_s
-        return [Wake(due_s)]
+    def _due_s(self, now: float) -> float:
+        """Returns when we have to be woken, as far as that is before we are woken anyhow."""
+        due_s = math.inf
+        courier_s = self._courier.deadline(now, self._woken_at_s)
+        for at_s in (courier_s, self._vigil.deadline(), *self._wakes):
+            if at_s is not None and at_s < due_s:
+                due_s = at_s
+        return due_s
 
     def _announce(self) -> list[Effect]:
         if self._presence is None:
@@ -455,18 +466,24 @@ class Party(Generic[S]):
         return [Publish(topic, encode(Pulse()), PULSE.qos, PULSE.retain, PULSE.expiry_s)]
 
     def _publish_frame(self, peer: DeviceId, frame: Frame, now: float) -> Publish:
-        device = peer if self._me == COORDINATOR else self._me
-        row = self._rows[type(frame)]
-        publish = Publish(
-            self._fleet.frame(row, device), encode(frame), row.qos, row.retain, row.expiry_s
-        )
-        size_bytes = len(publish.topic) + len(publish.payload) + _MQTT_BYTES
-        self._accounts[peer].sent_bytes += size_bytes
-        self._courier.transmitted(len(publish.payload), now)
+        account, payload = self._accounts[peer], encode(frame)
+        topic, row = account.topics[type(frame)], self._rows[type(frame)]
+        account.sent_bytes += len(topic) + len(payload) + _MQTT_BYTES
+        self._courier.transmitted(len(payload), now)
         if self._me != COORDINATOR:
             # The coordinator pulses to all agents at once: what one of them got says nothing.
             self._vigil.spoke(now)
-        return publish
+        return Publish(topic, payload, row.qos, row.retain, row.expiry_s)
+
+    def _account(self, peer: DeviceId) -> _Account:
+        if peer not in self._accounts:
+            device = peer if self._me == COORDINATOR else self._me
+            topics = {
+                row.payload: self._fleet.frame(row, device)
+                for row in FRAMES[self._out_way].values()
+            }
+            self._accounts[peer] = _Account(topics=topics)
+        return self._accounts[peer]
 
     def _records(self, entry: dict[str, Any], now: float) -> bool:
         """Tells whether an event goes on record: what peers can cause must not fill a disk."""

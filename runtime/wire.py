@@ -17,6 +17,7 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 
 from runtime.errors import WireError, in_short
+from runtime.frame_forms import FORMS
 from runtime.tensors import PackedTensor, from_wire, to_wire
 
 T = TypeVar("T")
@@ -34,7 +35,9 @@ class Decoded(Generic[T]):
 
 def encode(value: Any) -> bytes:
     """Returns the msgpack bytes of an attrs instance."""
-    packed: bytes = msgpack.packb(_converter.unstructure(value), use_bin_type=True)
+    cls = type(value)
+    as_map = _maps[cls] if cls in _maps else _map(cls)
+    packed: bytes = msgpack.packb(as_map(value), use_bin_type=True)
     return packed
 
 
@@ -95,12 +98,21 @@ def _structured(cls: type[T], data: Any, parse: Callable[[Any], Any]) -> Decoded
         if not isinstance(raw, dict):
             raise WireError(f"a {cls.__name__} is a map, not {type(raw).__name__}")
         structure, keys = _shapes[cls] if cls in _shapes else _shape(cls)
-        return Decoded(structure(raw, cls), len(raw.keys() - keys))
+        unknown_keys = 0 if raw.keys() <= keys else len(raw.keys() - keys)
+        return Decoded(structure(raw, cls), unknown_keys)
     except WireError:
         raise
     except Exception as error:
         size = f"{len(data)} bytes" if isinstance(data, bytes) else "these values"
         raise WireError(f"{size} are no {cls.__name__}: {in_short(error)}") from error
+
+
+_maps: dict[type, Callable[[Any], Any]] = {}
+
+
+def _map(cls: type) -> Callable[[Any], Any]:
+    """Returns what makes maps out of instances of a class."""
+    return _maps.setdefault(cls, _converter.get_unstructure_hook(cls))
 
 
 _Shape = tuple[Callable[[Any, Any], Any], frozenset[str]]
@@ -170,6 +182,9 @@ def _strict_converter() -> Converter:
     converter.register_structure_hook(PackedTensor, lambda value, _: from_wire(value))
     converter.register_unstructure_hook(PackedTensor, to_wire)
     converter.register_unstructure_hook(bytes, lambda value: value)
+    for frame, (read, write) in FORMS.items():
+        converter.register_structure_hook(frame, read)
+        converter.register_unstructure_hook(frame, write)
     return converter
 
 

@@ -49,7 +49,8 @@ class ThriftyCourier(Courier):
 
     def received(self, peer: DeviceId, frame: Frame, now: float) -> list[Output]:
         if isinstance(frame, Chunk):
-            frame = attrs.evolve(frame, data=self._shelf.same(frame.data))
+            data = self._shelf.same(frame.data)
+            frame = Chunk(frame.session, frame.id, frame.offset, frame.crc, data)
         return super().received(peer, frame, now)
 
 

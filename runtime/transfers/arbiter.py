@@ -21,7 +21,8 @@ class Arbiter:
     def __init__(self) -> None:
         self._weights: dict[DeviceId, float] = {}
         self._heaviest = 0.0
-        self._ring: deque[DeviceId] = deque()
+        self.ring: deque[DeviceId] = deque()
+        """Who may have something to send."""
         self._deficits: dict[DeviceId, float] = {}
 
     def weigh(self, peer: DeviceId, weight: float) -> None:
@@ -34,17 +35,12 @@ class Arbiter:
         elif before == self._heaviest:
             self._heaviest = max(self._weights.values())
 
-    @property
-    def has_any(self) -> bool:
-        """Tells whether anybody may have something to send."""
-        return bool(self._ring)
-
     def wake(self, peer: DeviceId) -> None:
         """Says that `peer` may have something to send."""
         if peer not in self._weights:
             self.weigh(peer, 1.0)
         if peer not in self._deficits:
-            self._ring.append(peer)
+            self.ring.append(peer)
             self._deficits[peer] = 0.0
 
     def next(
@@ -57,13 +53,16 @@ class Arbiter:
         is next is larger than `room_bytes`; it then keeps its turn.
         """
         short: dict[DeviceId, float] = {}
-        while self._ring:
-            peer = self._ring[0]
+        while self.ring:
+            peer = self.ring[0]
             size_bytes = cost(peer)
             if size_bytes is None:
-                self._ring.popleft()
+                self.ring.popleft()
                 del self._deficits[peer]
                 short.pop(peer, None)
+            elif len(self.ring) == 1:
+                # Nobody else wants anything: nobody is owed anything.
+                return peer if size_bytes <= room_bytes else None
             elif self._deficits[peer] >= size_bytes:
                 if size_bytes > room_bytes:
                     return None
@@ -75,7 +74,7 @@ class Arbiter:
             else:
                 self._deficits[peer] += self._quantum(peer)
                 short[peer] = size_bytes - self._deficits[peer]
-                self._ring.rotate(-1)
+                self.ring.rotate(-1)
         return None
 
     def _quantum(self, peer: DeviceId) -> float:

@@ -12,6 +12,8 @@ from runtime.transfers.pacer import Pacer
 class Caps:
     """A token bucket for each direction of each peer that has one. Times are in seconds."""
 
+    peers: set[DeviceId] = field(factory=set)
+    """Who has a cap in one direction at least."""
     _to_us: dict[DeviceId, Pacer] = field(factory=dict)
     _to_peer: dict[DeviceId, Pacer] = field(factory=dict)
 
@@ -21,33 +23,25 @@ class Caps:
             pacers.pop(peer, None)
             if rate is not None:
                 pacers[peer] = Pacer(rate)
+        (self.peers.discard if to_us is None and to_peer is None else self.peers.add)(peer)
 
     def spend_to_us(self, peer: DeviceId, size_bytes: int, now: float) -> None:
-        _spend(self._to_us.get(peer), size_bytes, now)
+        if peer in self._to_us:
+            self._to_us[peer].spend(size_bytes, now)
 
     def spend_to_peer(self, peer: DeviceId, size_bytes: int, now: float) -> None:
-        _spend(self._to_peer.get(peer), size_bytes, now)
+        if peer in self._to_peer:
+            self._to_peer[peer].spend(size_bytes, now)
 
     def to_us_at(self, peer: DeviceId, now: float) -> float:
         """Returns when `peer` may be asked for more."""
-        return _ready_at(self._to_us.get(peer), now)
+        return self._to_us[peer].ready_at(now) if peer in self._to_us else now
 
     def to_peer_at(self, peer: DeviceId, now: float) -> float:
         """Returns when more may be sent to `peer`."""
-        return _ready_at(self._to_peer.get(peer), now)
+        return self._to_peer[peer].ready_at(now) if peer in self._to_peer else now
 
     def waits(self, peer: DeviceId, now: float) -> list[float]:
         """Returns the times to come at which a cap lets `peer` go on."""
-        if peer not in self._to_us and peer not in self._to_peer:
-            return []
         times = (self.to_us_at(peer, now), self.to_peer_at(peer, now))
         return [at for at in times if at > now]
-
-
-def _spend(pacer: Pacer | None, size_bytes: int, now: float) -> None:
-    if pacer is not None:
-        pacer.spend(size_bytes, now)
-
-
-def _ready_at(pacer: Pacer | None, now: float) -> float:
-    return now if pacer is None else pacer.ready_at(now)

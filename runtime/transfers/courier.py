@@ -17,7 +17,7 @@ from runtime.transfers.arbiter import Arbiter
 from runtime.transfers.caps import Caps
 from runtime.transfers.deadlines import Deadlines
 from runtime.transfers.exchange import Exchange
-from runtime.transfers.inbox import Arrival, Inbox
+from runtime.transfers.inbox import STALL_S, Arrival, Inbox
 from runtime.transfers.link_rate import LinkRate
 from runtime.transfers.outbox import Outbox
 from runtime.transfers.pacer import Pacer
@@ -82,7 +82,7 @@ class Courier:
     def __init__(self, limits: CourierLimits) -> None:
         self._limits = limits
         self._sessions: dict[DeviceId, Exchange] = {}
-        self._due = Deadlines()
+        self._due = Deadlines(self._deadline_of)
         self._granted_bytes = 0
         self._up = False
         self._now = 0.0
@@ -109,7 +109,6 @@ class Courier:
         """Forgets `peer`."""
         exchange = self._sessions.pop(peer, None)
         if exchange is not None:
-            self._due.set(peer, None)
             self._granted_bytes -= exchange.granted_bytes
             self._count(exchange.inbox.dropped)
 
@@ -138,7 +137,7 @@ class Courier:
         if not exchange.outbox.post(kind, body):
             self._count({"letter behind too many others": 1})
             return []
-        return self._pump(now, (peer,))
+        return self._outward(peer, exchange, now)
 
     def connected(self, now: float) -> list[Output]:
         """Resumes everything after the transport came up."""
@@ -147,7 +146,7 @@ class Courier:
         for exchange in self._sessions.values():
             exchange.outbox.resume()
             exchange.inbox.resume()
-        return self._pump(now, tuple(self._sessions))
+        return self._pump(tuple(self._sessions), now)
 
     def disconnected(self) -> None:
         """Stops sending until `connected`."""
@@ -157,7 +156,7 @@ class Courier:
         """Counts bytes that the broker has taken."""
         self._in_flight_bytes = max(0, self._in_flight_bytes - size_bytes)
         self._taken.arrived(size_bytes, now, outstanding=self._in_flight_bytes > 0)
-        return self._pump(now, ())
+        return self._shared(now)
 
     def transmitted(self, size_bytes: int, now: float) -> None:
         """Counts bytes that were handed to the transport."""
@@ -177,33 +176,36 @@ class Courier:
             case Offer():
                 if self._down_pacer and frame.body is not None:
                     self._down_pacer.spend(len(frame.body), now)
-                return self._answer(peer, *inbox.offered(frame, now), now)
+                return self._answer(peer, exchange, inbox.offered(frame, now), now)
             case Chunk():
-                return self._answer(peer, *inbox.arrived(frame, now), now)
+                return self._answer(peer, exchange, inbox.arrived(frame, now), now)
             case Grant():
                 outbox.granted(frame, now)
-                return self._pump(now, (peer,))
+                self._sending.wake(peer)
+                return self._outward(peer, exchange, now)
             case Receipt():
                 kind = outbox.receipted(frame)
-                pumped = self._pump(now, (peer,))
-                if kind is None:
-                    return pumped
-                if frame.refused is None:
-                    return [*pumped, Confirmed(peer, kind)]
-                return [*pumped, Rejected(peer, kind, frame.refused)]
+                outputs = self._outward(peer, exchange, now)
+                if kind is not None:
+                    outputs.append(
+                        Confirmed(peer, kind)
+                        if frame.refused is None
+                        else Rejected(peer, kind, frame.refused)
+                    )
+                return outputs
 
     def tick(self, now: float) -> list[Output]:
         """Repeats what has gone unanswered for too long."""
         due = self._due.take_until(now)
         for peer in due:
             self._sessions[peer].inbox.expire(now)
-        return self._pump(now, due)
+        return self._pump(due, now)
 
-    def deadline(self, now: float) -> float | None:
-        """Returns when `tick` is due."""
+    def deadline(self, now: float, before_s: float = math.inf) -> float | None:
+        """Returns when `tick` is due; perhaps None where that is not before `before_s`."""
         if not self._up:
             return None
-        earliest = self._due.earliest()
+        earliest = self._due.earliest(before_s)
         for pacer in self._pacers:
             ready_s = pacer.ready_at(now)
             if ready_s > now and (earliest is None or ready_s < earliest):
@@ -224,32 +226,65 @@ class Courier:
         return total
 
     def _answer(
-        self, peer: DeviceId, receipt: Receipt | None, arrival: Arrival | None, now: float
+        self,
+        peer: DeviceId,
+        exchange: Exchange,
+        answer: tuple[Receipt | None, Arrival | None],
+        now: float,
     ) -> list[Output]:
-        # What follows from a letter comes last: it finds the windows as they then are.
-        answered: list[Output] = [] if receipt is None else [Transmit(peer, receipt)]
-        delivered = [] if arrival is None else [Deliver(peer, arrival.kind, arrival.body)]
-        return [*answered, *self._pump(now, (peer,)), *delivered]
+        receipt, arrival = answer
+        outputs: list[Output] = [] if receipt is None else [Transmit(peer, receipt)]
+        outputs += self._inward(peer, exchange, now)
+        if arrival is not None:
+            # What follows from a letter comes last: it finds the windows as they then are.
+            outputs.append(Deliver(peer, arrival.kind, arrival.body))
+        return outputs
 
-    def _pump(self, now: float, touched: tuple[DeviceId, ...]) -> list[Output]:
+    def _pump(self, peers: tuple[DeviceId, ...], now: float) -> list[Output]:
+        """Goes on in both directions with peers for which the time has come."""
         if not self._up:
             return []
-        self._now = now
         outputs: list[Output] = []
-        for peer in touched:
+        for peer in peers:
             exchange = self._sessions[peer]
             outputs += [Transmit(peer, offer) for offer in exchange.outbox.offers(now)]
             self._settle(exchange)
-            if exchange.inbox.grant_size() is not None:
-                self._granting.wake(peer)
-            if exchange.outbox.chunk_size() is not None:
-                self._sending.wake(peer)
-        if self._granting.has_any:
-            outputs += self._grants(now)
-        if self._sending.has_any:
-            outputs += self._chunks(now)
-        for peer in touched:
-            self._note(peer)
+            self._granting.wake(peer)
+            self._sending.wake(peer)
+        outputs += self._shared(now)
+        for peer in peers:
+            exchange = self._sessions[peer]
+            self._note(peer, exchange, exchange.deadline())
+        return outputs
+
+    def _inward(self, peer: DeviceId, exchange: Exchange, now: float) -> list[Output]:
+        """Goes on with what a peer sends to us."""
+        self._settle(exchange)
+        if exchange.inbox.wants_more:
+            self._granting.wake(peer)
+        outputs = self._shared(now)
+        # Whatever came or was granted just now, nothing of it counts as lost before.
+        self._note(peer, exchange, now + STALL_S)
+        return outputs
+
+    def _outward(self, peer: DeviceId, exchange: Exchange, now: float) -> list[Output]:
+        """Goes on with what we send to a peer."""
+        if not self._up:
+            return []
+        outputs: list[Output] = [Transmit(peer, offer) for offer in exchange.outbox.offers(now)]
+        outputs += self._shared(now)
+        self._note(peer, exchange, exchange.outbox.deadline())
+        return outputs
+
+    def _shared(self, now: float) -> list[Output]:
+        """Shares out what there is to be granted and sent, as far as there is room."""
+        outputs: list[Output] = []
+        if self._up:
+            self._now = now
+            if self._granting.ring:
+                outputs += self._grants(now)
+            if self._sending.ring:
+                outputs += self._chunks(now)
         return outputs
 
     def _grants(self, now: float) -> list[Output]:
@@ -263,7 +298,7 @@ class Courier:
             granted.setdefault((peer, transfer), []).append((offset, length))
             self._caps.spend_to_us(peer, length, now)
             self._settle(exchange)
-            self._note(peer)
+            self._note(peer, exchange, now + STALL_S)
             if self._down_pacer:
                 self._down_pacer.spend(length, now)
         return [
@@ -281,11 +316,12 @@ class Courier:
             peer = self._sending.next(self._send_cost)
             if peer is None:
                 break
-            chunk = self._sessions[peer].outbox.next_chunk(now)
+            exchange = self._sessions[peer]
+            chunk = exchange.outbox.next_chunk(now)
             ahead_bytes += len(chunk.data)
             self._caps.spend_to_peer(peer, len(chunk.data), now)
             outputs.append(Transmit(peer, chunk))
-            self._note(peer)
+            self._note(peer, exchange, None)
         return outputs
 
     def _grant_cost(self, peer: DeviceId) -> int | None:
@@ -309,11 +345,19 @@ class Courier:
         self._granted_bytes += outstanding_bytes - exchange.granted_bytes
         exchange.granted_bytes = outstanding_bytes
 
-    def _note(self, peer: DeviceId) -> None:
-        at_s = self._sessions[peer].deadline()
-        for wait_s in self._caps.waits(peer, self._now):
-            at_s = wait_s if at_s is None else min(at_s, wait_s)
-        self._due.set(peer, at_s)
+    def _note(self, peer: DeviceId, exchange: Exchange, at_s: float | None) -> None:
+        """Sees to it that a peer is looked at: at `at_s`, or when a cap lets it go on."""
+        if at_s is not None:
+            self._due.look(peer, at_s)
+        if peer in self._caps.peers or exchange.held_until_s is not None:
+            waits_s = self._caps.waits(peer, self._now)
+            exchange.held_until_s = min(waits_s, default=None)
+            for wait_s in waits_s:
+                self._due.look(peer, wait_s)
+
+    def _deadline_of(self, peer: DeviceId) -> float | None:
+        exchange = self._sessions.get(peer)
+        return None if exchange is None else exchange.deadline()
 
     def _count(self, reasons: dict[str, int]) -> None:
         for reason, count in reasons.items():

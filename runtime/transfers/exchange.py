@@ -18,6 +18,8 @@ class Exchange:
     inbox: Inbox
     granted_bytes: int = 0
     """As far as the budget of the connection has been charged for it."""
+    held_until_s: float | None = None
+    """When a cap lets the peer go on."""
 
     @property
     def held_bytes(self) -> int:
@@ -25,8 +27,6 @@ class Exchange:
         return self.outbox.held_bytes + self.inbox.held_bytes
 
     def deadline(self) -> float | None:
-        """Returns when one of the two has to be looked at again."""
-        ours, theirs = self.outbox.deadline(), self.inbox.deadline()
-        if ours is None or theirs is None:
-            return theirs if ours is None else ours
-        return min(ours, theirs)
+        """Returns when one of the two has to be looked at again, or a cap be asked."""
+        times = (self.outbox.deadline(), self.inbox.deadline(), self.held_until_s)
+        return min((at_s for at_s in times if at_s is not None), default=None)

@@ -16,7 +16,8 @@ TRANSFERS_AT_ONCE = 8
 """Transfers per peer that may be open; an offer beyond is left unanswered and comes again."""
 _IDS_AHEAD = 4096
 """How far ids may run ahead of the oldest letter still missing; bounds what is remembered."""
-_STALL_S = 1.0
+STALL_S = 1.0
+"""What is outstanding does not count as lost before."""
 _LONGEST_STALL_S = 15.0
 
 
@@ -39,11 +40,6 @@ class _Incoming:
     """Granted once, and to be granted again: length by offset."""
     outstanding: dict[int, int] = field(factory=dict)
     """Granted and awaited: length by offset."""
-
-    @property
-    def wants_more(self) -> bool:
-        """Tells whether something is left to be granted."""
-        return bool(self.missing) or self.frontier < self.offer.size
 
 
 class Inbox:
@@ -99,12 +95,17 @@ class Inbox:
             return None, None
         return self._complete(incoming)
 
+    @property
+    def wants_more(self) -> bool:
+        """Tells whether something is left to be granted."""
+        return bool(self._open) and self._first_ungranted() is not None
+
     def grant_size(self) -> int | None:
         """Returns how many bytes `next_grant` would ask for, or None when it has no room."""
         incoming = self._first_ungranted()
         if incoming is None:
             return None
-        length = self._next_range(incoming)[1]
+        _, length = self._next_range(incoming)
         ahead_bytes = self.outstanding_bytes
         has_room = ahead_bytes == 0 or ahead_bytes + length <= self.rate.window_bytes
         return length if has_room else None
@@ -128,7 +129,7 @@ class Inbox:
         if not self.outstanding_bytes:
             return None
         expected_s = 4 * self.outstanding_bytes / (self.rate.bytes_per_s or self.outstanding_bytes)
-        patience_s = backed_off_s(max(_STALL_S, expected_s), self._stalls, _LONGEST_STALL_S)
+        patience_s = backed_off_s(max(STALL_S, expected_s), self._stalls, _LONGEST_STALL_S)
         return self._progress_at + patience_s
 
     def expire(self, now: float) -> None:
@@ -191,7 +192,7 @@ class Inbox:
             known = None
         if known is None:
             self._begin(offer)
-        elif now - self._progress_at > _STALL_S / 4:
+        elif now - self._progress_at > STALL_S / 4:
             # The sender has started over (it came back, or our grants were lost).
             self._give_up_waiting(known)
 
@@ -216,7 +217,7 @@ class Inbox:
 
     def _complete(self, incoming: _Incoming) -> tuple[Receipt | None, Arrival | None]:
         offer = incoming.offer
-        body = b"".join(incoming.chunks[offset] for offset in sorted(incoming.chunks))
+        body = b"".join([incoming.chunks[offset] for offset in sorted(incoming.chunks)])
         if _digest(body) != offer.digest:
             # The sender offers it again; asking again right now would be a circle at full speed.
             self._drop("corrupt letter")
@@ -227,7 +228,7 @@ class Inbox:
 
     def _first_ungranted(self) -> _Incoming | None:
         for incoming in self._open.values():
-            if incoming.wants_more:
+            if incoming.missing or incoming.frontier < incoming.offer.size:
                 return incoming
         return None
 

@@ -31,14 +31,11 @@ class _Outgoing:
     kind: str
     body: bytes
     digest: bytes
+    inline: bool
     retry_at: float = 0.0
     tries: int = 0
     wanted: dict[Range, None] = field(factory=dict)
     """Granted and not sent yet: a set in order of arrival."""
-
-    @property
-    def inline(self) -> bool:
-        return len(self.body) <= INLINE_LIMIT_BYTES
 
 
 class Outbox:
@@ -67,12 +64,14 @@ class Outbox:
 
         Not behind too many others of its sort: a peer may ask for much and confirm nothing.
         """
-        outgoing = _Outgoing(self._next_id, kind, body, hashlib.sha256(body).digest())
-        queue = self._small if outgoing.inline else self._large
-        waiting_bytes = sum(len(waiting.body) for waiting in queue)
-        if len(queue) >= _LEAST_WAITING and waiting_bytes + len(body) > _WAITING_BYTES:
-            return False
-        queue.append(outgoing)
+        inline = len(body) <= INLINE_LIMIT_BYTES
+        queue = self._small if inline else self._large
+        if len(queue) >= _LEAST_WAITING:
+            waiting_bytes = sum(len(waiting.body) for waiting in queue)
+            if waiting_bytes + len(body) > _WAITING_BYTES:
+                return False
+        digest = hashlib.sha256(body).digest()
+        queue.append(_Outgoing(self._next_id, kind, body, digest, inline))
         self._next_id += 1
         return True
 
@@ -80,10 +79,12 @@ class Outbox:
         """Returns the offers that are due, first ones and repeated ones."""
         if self._small or self._large:
             self._fill()
-        due = [o for o in self._offered.values() if o.retry_at <= now]
-        if not due:
+        elif not self._offered:
             return []
+        due = [o for o in self._offered.values() if o.retry_at <= now]
         again = [o for o in due if o.tries > 0]
+        if not again:
+            return [self._offer(o, now) for o in due]
         if self._unheard:
             # Into silence only one offer is repeated: a crowd that waits for a stalled peer must
             # not fill the broker's queue.
@@ -142,7 +143,7 @@ class Outbox:
         self._unheard = 0
 
     def _fill(self) -> None:
-        small = sum(outgoing.inline for outgoing in self._offered.values())
+        small = sum([outgoing.inline for outgoing in self._offered.values()])
         for backlog, offered in ((self._small, small), (self._large, len(self._offered) - small)):
             for _ in range(min(len(backlog), OFFERS_IN_FLIGHT - offered)):
                 outgoing = backlog.popleft()
