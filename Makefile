@@ -10,7 +10,7 @@ SOURCES := $(shell find runtime device_agent coordinator firmware_profiles -name
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-campaign test-trials fuzz soak check bench paper clean
+.PHONY: help demo test test-campaign test-faults test-trials fuzz soak check bench paper clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ test-campaign: .stamps/operator  ## run the tests that take minutes
 
 test-trials: .stamps/operator  ## kill, cut and starve real processes, and tell how long it took
 	.venv/bin/python -m pytest -m campaign tests/trials
+
+test-faults: .stamps/operator  ## play two thousand fault schedules in virtual time
+	.venv/bin/python -m tests.faults.campaign
 
 fuzz: .stamps/operator  ## feed a million mutated inputs to everything that decodes
 	.venv/bin/python -m tests.fuzz.campaign

@@ -51,8 +51,8 @@ class Adversary:
         """Does what is due at an event of the world."""
         while self._coming and self._coming[-1].at_event <= event:
             incident = self._coming.pop()
+            self._is_calm = self._blows == 0 or self._now > self.healed_s + PATIENCE_S
             self._blows += 1
-            self._is_calm = self._now > self.healed_s + PATIENCE_S
             self.tally[f"{incident.kind} of {_whom(incident)}"] += 1
             self.tally[f"struck while {self._stage}"] += 1
             self._heals(incident.for_s or 0.0)
