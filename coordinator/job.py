@@ -37,6 +37,7 @@ PlannerName = Literal[
     "common-cut",
     "unpaced",
     "full-local",
+    "sequential",
     "genetic",
 ]
 CodecName = Literal["fp32", "fp16", "int8"]

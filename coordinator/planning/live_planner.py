@@ -52,7 +52,8 @@ class LivePlanner:
     """Turns knowledge into a problem, a solver's answer into a plan, and keeps cuts steady.
 
     `limits` is a problem without devices: local steps, budgets, workers, server memory. With
-    `static_shares` every device is held to the rates that the solver gave it.
+    `static_shares` every device is held to the rates that the solver gave it. With `turns` a
+    round belongs to one device alone, and what it learns goes on to the next.
     `labels_bytes` are those of one sample as they travel.
     """
 
@@ -63,10 +64,11 @@ class LivePlanner:
     labels_bytes: int = 1
     hysteresis: Hysteresis = field(factory=Hysteresis)
     static_shares: bool = False
+    turns: bool = False
 
     def plan(self, round: int, knowledge: Knowledge) -> Plan | Infeasible:
         """Returns the plan of a round; Infeasible, with a remedy, if no device can take part."""
-        absent, problem = self.problem(knowledge)
+        absent, problem = self.problem(round, knowledge)
         before = {}
         if knowledge.previous is not None:
             before = {one.device: one.cut for one in knowledge.previous.assignments}
@@ -79,7 +81,7 @@ class LivePlanner:
             return evolve(solution, reason=reason, left_out=left_out)
         return self._told(round, solution, absent, knowledge)
 
-    def problem(self, knowledge: Knowledge) -> tuple[tuple[LeftOut, ...], Problem]:
+    def problem(self, round: int, knowledge: Knowledge) -> tuple[tuple[LeftOut, ...], Problem]:
         """Returns who cannot take part at all, and the problem of the others."""
         devices, absent = [], []
         for device in sorted(self.survey.batches):
@@ -91,6 +93,10 @@ class LivePlanner:
                 absent.append(LeftOut(device, f"no cut could be measured: {reasons}"))
             else:
                 devices.append(self._device(device, profile, knowledge.server))
+        if self.turns and devices:
+            turn = devices[(round - 1) % len(devices)]
+            absent += [LeftOut(one.id, "it has its turn later") for one in devices if one != turn]
+            devices = [turn]
         return tuple(absent), evolve(self.limits, devices=tuple(devices))
 
     def _device(

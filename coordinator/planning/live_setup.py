@@ -14,6 +14,7 @@ from coordinator.planning.live_planner import LivePlanner
 from coordinator.planning.options import ModelSize
 from coordinator.planning.planners import SOLVERS
 from coordinator.planning.problem import Problem
+from coordinator.planning.sequential import Sequential
 from coordinator.planning.solution import Solver
 from coordinator.planning.unpaced import Unpaced
 from coordinator.profiling.cut_survey import CutSurvey
@@ -53,6 +54,7 @@ def live_planner(
         labels_bytes=labels_bytes,
         hysteresis=Hysteresis(job.planner.hysteresis),
         static_shares=job.planner.shares == "static",
+        turns=job.planner.name == Sequential.name,
     )
 
 
