@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import linecache
 import operator
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.graph import PythonCode
+from torch.fx.graph_module import _loader as fx_sources
 
 from coordinator.cutting.cut_search import Place, storage_id
 from coordinator.cutting.node_costs import BATCHES, NodeCosts
@@ -24,6 +27,14 @@ class Segment(fx.GraphModule):
     def __init__(self, model: nn.Module, graph: fx.Graph, state: Mapping[str, Tensor]) -> None:
         super().__init__(model, graph, "Segment")
         _complete(self, state)
+
+    def recompile(self) -> PythonCode:
+        """Compiles the graph, without its source: fx would keep that for ever, of every copy."""
+        compiled = super().recompile()
+        source: str = type(self).forward.__code__.co_filename
+        linecache.cache.pop(source, None)
+        fx_sources.eval_cache.pop(source, None)
+        return compiled
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Segment:
         copied = super().__deepcopy__(memo)
