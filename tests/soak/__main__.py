@@ -21,13 +21,13 @@ LEAK, UNPLAYED = 1, 2
 def main() -> int:
     played = play(_soak())
     course, run = _course(played), played.watcher.run
-    found = findings(played.watcher.samples, played.watcher.kept, course)
+    samples, kept = played.watcher.samples(), played.watcher.kept()
+    found = findings(samples, kept, course)
     heading = (
         f"{played.soak.seconds:.0f} s, seed {played.soak.seed}, lost devices: {played.soak.lost}, "
         f"{played.soak.broker}: {course.incidents} incidents, {course.rounds} rounds"
     )
-    processes = process_table(played.watcher.samples, course)
-    parts = [heading, processes, disk_table(played.watcher.kept), verdict(found)]
+    parts = [heading, process_table(samples, course), disk_table(kept), verdict(found)]
     report = "\n\n".join(parts) + "\n"
     if played.ended_early is not None:
         report += f"\nended too soon: {played.ended_early}\n"

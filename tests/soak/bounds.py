@@ -33,7 +33,7 @@ class Allowance:
     slope_mb_per_hour: float
     drift: int = 0
     spare_threads: int = 2
-    spare_descriptors: int = 6
+    spare_descriptors: int = 12
 
 
 AGENT = Allowance(150, 4, 15)

@@ -67,7 +67,7 @@ def play(soak: Soak) -> Played:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     run = staging.folder(job)
     with _scratch(soak.folder / "scratch") as scratch, assemble(job, fleet, staging, run) as cast:
-        watcher = Watcher(run, scratch)
+        watcher = Watcher(run, scratch, soak.folder / "samples.jsonl")
         reason = _Player(soak, incidents, cast, watcher, RoundWatch(run / "plans.jsonl")).play()
     return Played(soak, incidents, watcher, reason)
 

@@ -51,7 +51,7 @@ source = "test.npz"
 
 [policy]
 lost = "{lost}"
-quorum = 2
+quorum = 1
 gather_limit_s = 8
 """
 

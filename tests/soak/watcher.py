@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import attrs
 import psutil
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 STAGE, COORDINATOR, BROKER, ZOMBIE, OTHER = "stage", "coordinator", "broker", "zombie", "other"
 
@@ -40,17 +43,32 @@ class Watcher:
 
     run: Path
     scratch: Path
-    samples: list[Sample] = field(factory=list)
-    kept: list[Kept] = field(factory=list)
+    notes: Path
+    """Gets a line of JSON for each look: in memory they would be the leak that is looked for."""
 
     def look(self, at_s: float) -> None:
-        """Takes one sample of everything."""
+        """Notes one sample of everything."""
         us = psutil.Process()
-        self.samples += _samples(at_s, us, STAGE)
+        seen = [*_samples(at_s, us, STAGE)]
         for child in us.children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                self.samples += _samples(at_s, child, None)
-        self.kept += [_kept(at_s, name, path) for name, path in self._places()]
+                seen += _samples(at_s, child, None)
+        kept = [_kept(at_s, name, path) for name, path in self._places()]
+        rows = [[attrs.astuple(one) for one in seen], [attrs.astuple(one) for one in kept]]
+        with self.notes.open("a") as file:
+            file.write(json.dumps(rows) + "\n")
+
+    def samples(self) -> list[Sample]:
+        """Returns what was noted of processes, in order."""
+        return [Sample(*row) for seen, _ in self._noted() for row in seen]
+
+    def kept(self) -> list[Kept]:
+        """Returns what was noted of the disk, in order."""
+        return [Kept(*row) for _, kept in self._noted() for row in kept]
+
+    def _noted(self) -> Iterator[list[list[Any]]]:
+        with self.notes.open() as file:
+            yield from map(json.loads, file)
 
     def _places(self) -> Iterator[tuple[str, Path]]:
         yield "scratch", self.scratch
@@ -82,7 +100,7 @@ def _named(words: list[str]) -> str:
         path = Path(word)
         if path.name == "agent.toml":
             return path.parent.name
-        if path.name == "supervisor.py":
+        if path.name in ("supervisor.py", "mosquitto"):
             return BROKER
     return COORDINATOR if "coordinator.main" in words else OTHER
 
