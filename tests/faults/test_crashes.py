@@ -1,4 +1,4 @@
-"""Every party is killed and restarted at every event of a small run; nothing is lost or doubled."""
+"""Parties are killed and restarted all along a small run; nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def test_a_crash_at_any_event_changes_nothing(
         assert world.chain == undisturbed.chain, f"event {event}"
         rounds = [entry["round"] for entry in world.records.streams["rounds"]]
         assert rounds == [1, 2], f"event {event}"
-        event += 1
+        # The coordinator alone has a disk, and moments at which it is ahead of its record.
+        event += 1 if (party, away_s) == (COORDINATOR, 0.0) else 3
     assert event > 100
 
 
