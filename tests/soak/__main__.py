@@ -16,6 +16,7 @@ from tests.soak.play import Played, Soak, play
 from tests.soak.report import disk_table, process_table, verdict
 
 LEAK, UNPLAYED = 1, 2
+SHORTEST_S = 120
 
 
 def main() -> int:
@@ -54,6 +55,8 @@ def _soak() -> Soak:
     parser.add_argument("--agent-python", type=Path, default=Path(sys.executable))
     parser.add_argument("--out", type=Path, default=Path("build/soak"), help="holds all runs")
     options = parser.parse_args()
+    if options.seconds < SHORTEST_S:
+        parser.error(f"--seconds: nothing grows old in less than {SHORTEST_S}")
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return Soak(
         (options.out / stamp).resolve(),

@@ -83,12 +83,12 @@ class Course:
     @property
     def warm_up_s(self) -> float:
         """So long after its start a process may still grow."""
-        return min(60.0, self.seconds / 6)
+        return min(60.0, self.seconds / 3)
 
     @property
     def long_s(self) -> float:
         """What counts as a long life."""
-        return self.seconds / 5
+        return max(self.seconds / 5, 40.0)
 
 
 def findings(samples: Sequence[Sample], kept: Sequence[Kept], course: Course) -> list[Finding]:
