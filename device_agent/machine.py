@@ -264,9 +264,12 @@ def _ordered(state: AgentState, order: RoundOrder) -> Outcome:
 
 
 def _probed(state: AgentState, probe: Probe, order: RoundOrder) -> Outcome:
-    """Takes a probe unless there is something to learn: its steps are an order's, unsent."""
+    """Takes a probe unless an order of its round came first: its steps are an order's, unsent.
+
+    Work of an earlier round that is still in hand was dropped, or nobody would ask for a probe.
+    """
     late = state.latest and state.latest[0] == order.run and order.attempt <= state.latest[1]
-    if late or state.leaves_by_s is not None or (state.work and state.work.probe is None):
+    if late or state.leaves_by_s is not None:
         return state, [_stale(probe)]
     return _take(state, Work(order, "finding", probe=probe))
 
