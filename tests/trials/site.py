@@ -104,9 +104,8 @@ class Site:
 
     def leave(self, party: str) -> None:
         """Asks it to end, and waits until it has."""
-        process = self._running.pop(party)
-        process.terminate()
-        assert process.wait(PATIENCE_S) == Exit.OK, self.log(party)
+        self._running[party].terminate()
+        self._await_end(party, PATIENCE_S)
 
     def cut_power(self) -> None:
         """Kills everybody before anybody notices."""
@@ -118,12 +117,12 @@ class Site:
 
     def wait(self, patience_s: float) -> None:
         """Waits until the coordinator has done its job, and ends the agents in order."""
-        code = self._running.pop(COORDINATOR).wait(patience_s)
-        assert code == Exit.OK, self.log(COORDINATOR)
+        self._await_end(COORDINATOR, patience_s)
         for process in self._running.values():
             process.terminate()
+        # Asked once: a signal in the last moments of the interpreter would kill it.
         for device in list(self._running):
-            self.leave(device)
+            self._await_end(device, patience_s)
 
     def log(self, party: str) -> str:
         return (self.folder / f"{self.name}-{party}.log").read_text()[-4000:]
@@ -170,6 +169,10 @@ class Site:
         for party in list(self._running):
             self.kill(party)
         self.broker.stop()
+
+    def _await_end(self, party: str, patience_s: float) -> None:
+        code = self._running.pop(party).wait(patience_s)
+        assert code == Exit.OK, f"{party} ended with {code}: {self.log(party)}"
 
     def _coordinator(self) -> list[str]:
         command = [sys.executable, "-P", "-m", "coordinator.main", "coordinator"]
