@@ -17,7 +17,7 @@ from runtime.effects import Halt, Record, Submit
 from runtime.exits import Exit
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey
-from runtime.party import Announce, Cap, MachineEffect, Send, Weigh
+from runtime.machine_effects import Announce, Cap, MachineEffect, Send, Weigh
 
 FAILURES_ALLOWED = 5
 """Attempts of one device at one round that may fail before the run, or the device, is given up."""

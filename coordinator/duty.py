@@ -14,7 +14,7 @@ from runtime.evolution import evolve
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, DeviceReport, RoundOrder, RoundResult, Tensors
 from runtime.link_meter import Reading
-from runtime.party import Traffic
+from runtime.machine_events import Traffic
 from runtime.rate_history import RateHistory
 from runtime.recipe import Recipe
 

@@ -15,7 +15,7 @@ from runtime.effects import Halt, Record, Submit
 from runtime.exits import Exit
 from runtime.frames import Session
 from runtime.ids import DeviceId
-from runtime.party import CloseSession, MachineEffect, OpenSession
+from runtime.machine_effects import CloseSession, MachineEffect, OpenSession
 from runtime.presence import PULSING_MINOR, DevicePresence
 
 _NOT_OURS = "it is not in the fleet file"

@@ -55,18 +55,15 @@ from runtime.letters import (
     RoundResult,
     Step,
 )
-from runtime.party import (
-    Announce,
+from runtime.machine_effects import Announce, Drop, MachineEffect, Send
+from runtime.machine_events import (
     Delivered,
-    Drop,
     Heard,
     LinkDown,
     LinkUp,
-    MachineEffect,
     MachineEvent,
     Received,
     Seen,
-    Send,
     Silent,
     Traffic,
     Unwelcome,

@@ -17,7 +17,7 @@ from coordinator.roll import Roll
 from runtime.evolution import evolve
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey
-from runtime.party import MachineEffect
+from runtime.machine_effects import MachineEffect
 from runtime.presence import CoordinatorPresence, DevicePresence
 from runtime.recipe import Recipe
 

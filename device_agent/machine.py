@@ -39,19 +39,15 @@ from runtime.letters import (
     RoundResult,
     Step,
 )
-from runtime.party import (
-    Announce,
+from runtime.machine_effects import Announce, Drop, MachineEffect, OpenSession, Send
+from runtime.machine_events import (
     Delivered,
-    Drop,
     Heard,
     LinkDown,
     LinkUp,
-    MachineEffect,
     MachineEvent,
-    OpenSession,
     Received,
     Seen,
-    Send,
     Silent,
     Traffic,
     Unwelcome,

@@ -11,16 +11,38 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from runtime.effects import Effect, Halt, Publish, Record, Submit, Wake
 from runtime.errors import WireError
 from runtime.events import Failed, Finished, HostEvent, Started, StopAsked, Tick
 from runtime.exits import Exit
-from runtime.frames import Frame, Pulse, Session
+from runtime.frames import Frame, Pulse
 from runtime.ids import COORDINATOR, DeviceId
-from runtime.letters import KINDS, LETTERS, Letter, ProgramRequest, RoundResult
-from runtime.link_meter import LinkMeter, Reading
+from runtime.letters import KINDS, LETTERS, ProgramRequest, RoundResult
+from runtime.link_meter import LinkMeter
+from runtime.machine_effects import (
+    Announce,
+    Cap,
+    CloseSession,
+    Drop,
+    MachineEffect,
+    OpenSession,
+    Send,
+    Weigh,
+)
+from runtime.machine_events import (
+    Delivered,
+    Heard,
+    LinkDown,
+    LinkUp,
+    MachineEvent,
+    Received,
+    Seen,
+    Silent,
+    Traffic,
+    Unwelcome,
+)
 from runtime.presence import DevicePresence, Presence
 from runtime.ration import Ration
 from runtime.topics import (
@@ -46,166 +68,6 @@ _MQTT_BYTES = 19
 """Fixed header, topic length, packet id, expiry property and PUBACK of one message at QoS 1."""
 
 
-@frozen
-class Traffic:
-    """Bytes exchanged with a peer so far: topics, payloads and what MQTT adds to each message.
-
-    `link` is what the letter that came with this tells about the way it took.
-    """
-
-    sent_bytes: int = 0
-    received_bytes: int = 0
-    link: Reading = field(factory=Reading)
-
-
-@frozen
-class LinkUp:
-    """Our own connection stands."""
-
-
-@frozen
-class LinkDown:
-    """Our own connection is gone; it comes back by itself."""
-
-    reason: str
-
-
-@frozen
-class Seen:
-    """A presence was announced: a peer's, or somebody's under our own name."""
-
-    presence: Presence
-
-
-@frozen
-class Received:
-    """A letter came from a peer, whole and decoded."""
-
-    peer: DeviceId
-    letter: Letter
-    traffic: Traffic = Traffic()
-
-
-@frozen
-class Unwelcome:
-    """A peer will not take one of our letters."""
-
-    peer: DeviceId
-    letter: type[Letter]
-    reason: str
-
-
-@frozen
-class Delivered:
-    """A peer has our RoundResult, whole; of other letters nobody waits to hear it."""
-
-    peer: DeviceId
-
-
-@frozen
-class Silent:
-    """A peer was not heard for as long as its lease is; its session goes on."""
-
-    peer: DeviceId
-
-
-@frozen
-class Heard:
-    """A silent peer was heard again."""
-
-    peer: DeviceId
-
-
-MachineEvent = (
-    Started
-    | LinkUp
-    | LinkDown
-    | Seen
-    | Received
-    | Unwelcome
-    | Delivered
-    | Silent
-    | Heard
-    | Finished
-    | Failed
-    | Tick
-    | StopAsked
-)
-
-
-@frozen
-class Send:
-    """Carry this letter to `peer`, however long it takes, within the session."""
-
-    peer: DeviceId
-    letter: Letter
-
-
-@frozen
-class OpenSession:
-    """From now on talk to this life of `peer`; all that was under way is void.
-
-    A peer that `pulses` is watched: it is told of when it falls silent.
-    """
-
-    peer: DeviceId
-    session: Session
-    pulses: bool = True
-
-
-@frozen
-class CloseSession:
-    """`peer` is gone for good: let go of all that was under way."""
-
-    peer: DeviceId
-
-
-@frozen
-class Weigh:
-    """Give `peer` this weight in the sharing of bandwidth: of what it sends, and is sent."""
-
-    peer: DeviceId
-    weight: float
-    weight_down: float
-
-
-@frozen
-class Cap:
-    """Hold `peer` to these bytes per second up (towards us) and down, or to none."""
-
-    peer: DeviceId
-    up_bytes_per_s: float | None
-    down_bytes_per_s: float | None
-
-
-@frozen
-class Announce:
-    """Publish our presence, now and at every connection to come."""
-
-    presence: Presence
-
-
-@frozen
-class Drop:
-    """Count something from `peer` that was thrown away; the first of its kind goes on record."""
-
-    peer: DeviceId
-    reason: str
-
-
-MachineEffect = (
-    Send
-    | OpenSession
-    | CloseSession
-    | Weigh
-    | Cap
-    | Announce
-    | Drop
-    | Submit
-    | Record
-    | Wake
-    | Halt
-)
 Machine = Callable[[S, MachineEvent, float], tuple[S, list[MachineEffect]]]
 """`(state, event, now) -> (state, effects)`: values in, values out."""
 

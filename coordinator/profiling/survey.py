@@ -23,7 +23,8 @@ from coordinator.tasks import PreparedProbe, PrepareProbe
 from runtime.effects import Record, Submit
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, Probe, ProbeReport, RoundOrder
-from runtime.party import MachineEffect, Send, Traffic
+from runtime.machine_effects import MachineEffect, Send
+from runtime.machine_events import Traffic
 from runtime.presence import DevicePresence
 from runtime.recipe import Recipe
 

@@ -10,7 +10,9 @@ import attrs
 from runtime.frames import Chunk, Frame
 from runtime.ids import DeviceId
 from runtime.letters import Probe, RoundOrder
-from runtime.party import Machine, MachineEffect, MachineEvent, Received
+from runtime.machine_effects import MachineEffect
+from runtime.machine_events import MachineEvent, Received
+from runtime.party import Machine
 from runtime.tensors import PackedTensor
 from runtime.transfers.courier import Courier, CourierLimits, Output
 

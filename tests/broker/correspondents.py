@@ -18,17 +18,9 @@ from runtime.frames import Session
 from runtime.host import Host
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.letters import Letter
-from runtime.party import (
-    Announce,
-    LinkUp,
-    MachineEffect,
-    MachineEvent,
-    OpenSession,
-    Party,
-    Received,
-    Seen,
-    Send,
-)
+from runtime.machine_effects import Announce, MachineEffect, OpenSession, Send
+from runtime.machine_events import LinkUp, MachineEvent, Received, Seen
+from runtime.party import Party
 from runtime.presence import CoordinatorPresence, DevicePresence, Presence
 from runtime.topics import Fleet
 from runtime.transfers.courier import Courier, CourierLimits

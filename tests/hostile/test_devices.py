@@ -21,7 +21,7 @@ from runtime.frames import Offer, Session
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.letters import AttemptKey, ProgramRequest
 from runtime.link_meter import Reading
-from runtime.party import Traffic
+from runtime.machine_events import Traffic
 from runtime.presence import DevicePresence
 from runtime.ration import Ration
 from runtime.tensors import pack_all, unpack_all

@@ -22,8 +22,9 @@ from runtime.effects import Halt, Record, Submit
 from runtime.events import Failed, Finished
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, Letter, RoundOrder, RoundResult, Step
+from runtime.machine_effects import Drop, MachineEffect, Send
+from runtime.machine_events import MachineEvent, Received, Seen
 from runtime.optimisers import OptimiserSpec
-from runtime.party import Drop, MachineEffect, MachineEvent, Received, Seen, Send
 from runtime.presence import DevicePresence
 from runtime.recipe import Recipe
 from runtime.schedules import ScheduleSpec

@@ -34,20 +34,9 @@ from runtime.letters import (
     RoundResult,
     Step,
 )
+from runtime.machine_effects import Announce, Drop, MachineEffect, OpenSession, Send
+from runtime.machine_events import Delivered, Heard, MachineEvent, Received, Seen, Silent
 from runtime.optimisers import OptimiserSpec
-from runtime.party import (
-    Announce,
-    Delivered,
-    Drop,
-    Heard,
-    MachineEffect,
-    MachineEvent,
-    OpenSession,
-    Received,
-    Seen,
-    Send,
-    Silent,
-)
 from runtime.presence import CoordinatorPresence
 from runtime.recipe import Recipe
 from runtime.schedules import ScheduleSpec

@@ -13,7 +13,8 @@ from runtime.events import Failed, Finished, Started, StopAsked
 from runtime.exits import Exit
 from runtime.frames import Session
 from runtime.letters import AttemptKey, Gradient, Refusal, RoundOrder, RoundResult, Step
-from runtime.party import Announce, OpenSession, Seen, Unwelcome
+from runtime.machine_effects import Announce, OpenSession
+from runtime.machine_events import Seen, Unwelcome
 from runtime.presence import CoordinatorPresence
 from tests.machines.coordinating import (
     ONE,

@@ -7,7 +7,9 @@ import pytest
 from runtime.events import Tick
 from runtime.frames import Session
 from runtime.ids import COORDINATOR, DeviceId
-from runtime.party import MachineEffect, MachineEvent, OpenSession, Party, Seen, Silent
+from runtime.machine_effects import MachineEffect, OpenSession
+from runtime.machine_events import MachineEvent, Seen, Silent
+from runtime.party import Party
 from runtime.presence import CoordinatorPresence, DevicePresence
 from runtime.topics import Fleet
 from runtime.transfers.courier import Courier, CourierLimits

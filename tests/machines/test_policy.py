@@ -12,7 +12,8 @@ from runtime.config_rules import Rejected
 from runtime.effects import Submit
 from runtime.events import Finished
 from runtime.letters import Refusal, RoundResult, Step
-from runtime.party import CloseSession, Heard, MachineEffect, OpenSession, Seen, Silent
+from runtime.machine_effects import CloseSession, MachineEffect, OpenSession
+from runtime.machine_events import Heard, Seen, Silent
 from runtime.presence import CoordinatorPresence
 from tests.machines.coordinating import (
     ONE,

@@ -24,8 +24,9 @@ from runtime.letters import (
     RoundResult,
     Step,
 )
+from runtime.machine_effects import MachineEffect
+from runtime.machine_events import Received, Seen
 from runtime.optimisers import OptimiserSpec
-from runtime.party import MachineEffect, Received, Seen
 from runtime.presence import CoordinatorPresence
 from runtime.program import WHOLE_MODEL
 from runtime.recipe import Recipe

@@ -156,6 +156,7 @@ class TestWhatCannotBeLive:
 
         class Laboratory:
             coordinator = staticmethod(world.paced.coordinator)
+            entry = staticmethod(world.paced.entry)
 
             @staticmethod
             def device(name: DeviceId) -> tuple[Any, int]:

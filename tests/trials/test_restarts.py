@@ -65,6 +65,7 @@ def _restart_everything(folder: Path, broker: EmbeddedBroker, dark_s: float) -> 
 
 @pytest.mark.broker
 @pytest.mark.timeout(150)
+@pytest.mark.campaign
 def test_a_broker_that_remembers_the_dead(tmp_path: Path, one_thread: None) -> None:
     """After the power cut it tells the birth of everybody who was there before."""
     _restart_everything(tmp_path, _broker(tmp_path / "broker", "mosquitto", True), 0.3)
