@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coordinator.commands import job_files
 from coordinator.commands.coordinate import broker_url
+from coordinator.record.plan_log import read_plans
 from runtime.config import refuse
 from runtime.exits import Exit
 
@@ -39,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep the run in a new folder in DIR (default: runs)",
     )
     place.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
+    parser.add_argument(
+        "--plans", type=Path, metavar="RUN", help="repeat the plans of the run in folder RUN"
+    )
 
 
 def run(args: argparse.Namespace) -> Exit:
@@ -47,9 +51,13 @@ def run(args: argparse.Namespace) -> Exit:
 
     job, fleet = job_files.read(args)
     refuse(job_files.cutless(args, job, fleet))
+    overrides = job_files.overrides(args)
+    if args.plans:
+        read_plans(args.plans, fleet)
+        overrides += ["--plans", str(args.plans)]
     staging = Staging(
         files=(args.job, job_files.fleet_path(args)),
-        overrides=job_files.overrides(args),
+        overrides=overrides,
         broker=args.broker,
         agent_python=args.agent_python,
         runs=args.runs,
