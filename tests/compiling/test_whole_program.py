@@ -66,7 +66,7 @@ def compiled(traced: TracedModel, x: Tensor, objective: Objective) -> SegmentPro
     return programs.of(Assignment(DeviceId("board"), WHOLE_MODEL, "fp32", "fp32", BATCH))
 
 
-@pytest.mark.parametrize(("name", "objective"), CASES, ids=str)
+@pytest.mark.parametrize(("name", "objective"), CASES, ids=range(len(CASES)))
 def test_loss_and_gradients_are_torchs(name: str, objective: Objective) -> None:
     torch.manual_seed(3)
     build, x = MODELS[name]
