@@ -32,13 +32,14 @@ class Alternating:
         admitted = admit(problem, self.name)
         if not isinstance(admitted, Admitted):
             return admitted
-        draft = _alternate(admitted.tables)
+        draft = alternate(admitted.tables)
         if draft is None:
             return memory_shortage(admitted, self.name)
         return tell(admitted, self.name, draft)
 
 
-def _alternate(tables: Tables) -> Draft | None:
+def alternate(tables: Tables) -> Draft | None:
+    """Returns the plan that alternation ends with; None if no replicas fit."""
     draft = best_at_rates(tables, *equal_rates(tables))
     while draft is not None:
         before_s = draft.round_s

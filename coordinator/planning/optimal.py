@@ -7,10 +7,16 @@ from typing import ClassVar
 from attrs import frozen
 
 from coordinator.planning.admission import Admitted, admit, memory_shortage
-from coordinator.planning.branch_and_bound import THOROUGH, Effort, best_plan
+from coordinator.planning.alternating import alternate
+from coordinator.planning.branch_and_bound import THOROUGH, Best, Effort, best_plan
+from coordinator.planning.draft import Draft
 from coordinator.planning.problem import Problem
 from coordinator.planning.solution import Infeasible, Solution
+from coordinator.planning.tables import Tables
 from coordinator.planning.telling import tell
+
+_POLISHED = 20_000
+"""Options up to which alternation costs little beside the search."""
 
 
 @frozen
@@ -27,4 +33,13 @@ class Optimal:
         best = best_plan(admitted.tables, self.effort)
         if best is None:
             return memory_shortage(admitted, self.name)
-        return tell(admitted, self.name, best.draft, bound_s=best.bound_s)
+        draft = _polished(admitted.tables, best, self.effort)
+        return tell(admitted, self.name, draft, bound_s=best.bound_s)
+
+
+def _polished(tables: Tables, best: Best, effort: Effort) -> Draft:
+    """Returns what alternation finds instead, where the search ended early and it is better."""
+    if best.draft.round_s <= best.bound_s * (1 + effort.tolerance) or tables.ids.size > _POLISHED:
+        return best.draft
+    other = alternate(tables)
+    return other if other and other.round_s < best.draft.round_s else best.draft
