@@ -87,7 +87,8 @@ class Vandal:
             case 6:
                 return encode(Chunk(Session(2**60, 0), 2**60, -5, 0, b"x" * 100))
             case 7:
-                return encode_json(DevicePresence(DeviceId("ghost"), 2**53 - 1, "online", samples=9))
+                ghost = DeviceId("ghost")
+                return encode_json(DevicePresence(ghost, 2**53 - 1, "online", samples=9))
             case 8:
                 return b"[" * 100_000
             case 9:
