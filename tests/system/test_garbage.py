@@ -48,13 +48,11 @@ def test_a_vandal_changes_nothing(broker: EmbeddedBroker, start: Callable[..., R
     undisturbed = final_weights(start("--rounds", ROUNDS, "--broker", broker.url))
     assert disturbed == undisturbed
     assert vandal.published > 500
-    expected = {
+    assert {
         "offer does not decode",
         "oversized chunk",
         "frame of another session",
         "state does not decode",
         "state names another device",
         "foreign topic",
-    }
-    # On a busy machine the run may end before every kind has met every topic.
-    assert len(expected - ended["dropped"].keys()) <= 1, ended["dropped"]
+    } <= ended["dropped"].keys()
