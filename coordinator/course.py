@@ -138,7 +138,13 @@ def settle(state: CoordinatorState) -> Outcome:
         # Too little is left of the round: it is planned again, when somebody is there.
         logged = {round: plan for round, plan in state.logged.items() if round != state.round}
         replayed = {round: plan for round, plan in state.replayed.items() if round != state.round}
-        again = attrs.evolve(state, stage="surveying", logged=logged, replayed=replayed)
+        again = attrs.evolve(
+            state,
+            stage="surveying",
+            logged=logged,
+            replayed=replayed,
+            attempts_made=state.attempts_made + 1,
+        )
         return again, [*effects, happened("round made again", round=state.round)]
     if state.is_short:
         return state, effects

@@ -140,6 +140,9 @@ def open_when_ready(state: CoordinatorState, now: float) -> Outcome:
         return state, effects
     if state.measures and not all(map(state.measures.settled, state.present)):
         return state, effects
+    if state.survey and state.survey.preparing:
+        # For a device that is gone: compiling beside steps would give these other bits.
+        return state, effects
     begun, more = _open_round(state, now)
     return begun, effects + more
 
@@ -162,7 +165,7 @@ def _measure(state: CoordinatorState) -> Outcome:
         birth, survey = state.fleet.members[device].birth, state.survey
         assert survey is not None
         effects.append(happened("profiling", device=device))
-        state, more = surveyed(state, survey.begin(birth, state.round))
+        state, more = surveyed(state, survey.begin(birth, state.probing))
         effects += more
     return state, effects
 

@@ -45,7 +45,6 @@ from runtime.events import Failed, Finished, Started, StopAsked, Tick
 from runtime.exits import Exit
 from runtime.ids import DeviceId
 from runtime.letters import (
-    AttemptKey,
     Gradient,
     Letter,
     ProbeReport,
@@ -171,9 +170,10 @@ def _received(
         case ProbeReport() if state.survey:
             reported = state.survey.reported(peer, letter, traffic, now)
             return surveyed(state, reported) if reported else (state, [_stale(peer, letter)])
-        case Refusal(run, AttemptKey(_, 0), reason) if run == state.run and state.survey:
-            unprobed = _unprobed(state, peer, reason)
-            return unprobed or (state, [_stale(peer, letter)])
+        case Refusal(run, attempt, reason) if state.survey and state.survey.awaits(
+            peer, run, attempt
+        ):
+            return _unprobed(state, peer, reason) or (state, [_stale(peer, letter)])
         case ProgramRequest(digest):
             return state, [Submit(FetchProgram(peer, digest))]
         case Step() | RoundResult() | Refusal() if (

@@ -62,7 +62,8 @@ class CoordinatorState:
     lingering: frozenset[tuple[DeviceId, AttemptKey]] = frozenset()
     """Attempts that were dropped while the server worked for them: it still does."""
     attempts_made: int = 0
-    """The highest number of an attempt at this round, where all of it is made again."""
+    """The highest number of an attempt at this round. Where all of it is made again, one more:
+    probes have that, since devices would drop one that was not later than all of their orders."""
     announces_at_s: float = 0.0
     gathers_since_s: float = 0.0
     trains_since_s: float = 0.0
@@ -152,6 +153,11 @@ class CoordinatorState:
         if self.survey and not self.survey.settled(device):
             return "profiling" if device in self.survey.pending else "joining"
         return "ready"
+
+    @property
+    def probing(self) -> AttemptKey:
+        """The attempt under which devices are measured for the round."""
+        return AttemptKey(self.round, self.attempts_made)
 
     @property
     def knowledge(self) -> Knowledge:

@@ -52,7 +52,8 @@ class Survey:
     """What was measured, and what is being measured.
 
     `pending` holds the probes to come by device, the first one in hand; none are left of a
-    device that is measured, and one that is not in it has not begun.
+    device that is measured, and one that is not in it has not begun. `asked` holds what was last
+    prepared for each device, `preparing` what the server still works on.
     """
 
     surveyor: Surveyor
@@ -61,7 +62,8 @@ class Survey:
     profiles: Mapping[DeviceId, DeviceProfile] = field(factory=dict)
     server: ServerProfile = field(factory=ServerProfile)
     pending: Mapping[DeviceId, tuple[Assignment, ...]] = field(factory=dict)
-    lives: Mapping[DeviceId, int] = field(factory=dict)
+    asked: Mapping[DeviceId, PrepareProbe] = field(factory=dict)
+    preparing: frozenset[PrepareProbe] = frozenset()
     opening: Tracked = field(factory=Tracked)
     """What passes in a round before the last device has its order, in seconds."""
     closing: Tracked = field(factory=Tracked)
@@ -81,24 +83,30 @@ class Survey:
         done = {name: probes for name, probes in self.pending.items() if not probes}
         return attrs.evolve(self, pending=done)
 
-    def begin(self, birth: DevicePresence, round: int) -> Outcome:
-        """Starts to measure a device."""
+    def awaits(self, device: DeviceId, run: str, attempt: AttemptKey) -> bool:
+        """Tells whether this attempt of a device is the probe in hand."""
+        asked = self.asked.get(device)
+        hopes = bool(self.pending.get(device)) and asked is not None and asked.attempt == attempt
+        return hopes and run == self.run
+
+    def begin(self, birth: DevicePresence, attempt: AttemptKey) -> Outcome:
+        """Starts to measure a device; `attempt` is later than all orders that it may hold."""
         device = birth.device
         memory_bytes = birth.limits.memory_bytes if birth.limits else math.inf
         begun = attrs.evolve(
             self,
             profiles={**self.profiles, device: DeviceProfile(memory_bytes=memory_bytes)},
             pending={**self.pending, device: self.surveyor.probes(birth)},
-            lives={**self.lives, device: birth.incarnation},
         )
-        return begun._next(device, round)
+        return begun._next(device, attempt, birth.incarnation)
 
     def prepared(self, task: PrepareProbe, result: PreparedProbe, position: int) -> Outcome:
-        """Sends a probe that is ready, unless the device's life is over."""
+        """Sends a probe that is ready, unless nobody waits for it any more."""
+        rested = self._rested(task)
         if not self._in_hand(task):
-            return self, []
+            return rested, []
         load = self.surveyor.server_load(task.assignment)
-        noted = attrs.evolve(self, server=self.server.with_probe(load, result.worked_s))
+        noted = attrs.evolve(rested, server=self.server.with_probe(load, result.worked_s))
         ballast = bytes(self._ballast_bytes(task.assignment.device))
         probe = Probe(self._order(task, result, position), ballast)
         return noted, [Send(task.assignment.device, probe)]
@@ -108,7 +116,9 @@ class Survey:
     ) -> Outcome | None:
         """Takes a report and goes on; None if nobody waits for it."""
         probes = self.pending.get(device)
-        if not probes or (letter.run, letter.cut) != (self.run, probes[0].cut):
+        if not probes or not self.awaits(device, letter.run, letter.attempt):
+            return None
+        if letter.cut != probes[0].cut:
             return None
         load = self.surveyor.device_load(probes[0])
         profile = self.profiles[device].with_probe(
@@ -125,7 +135,7 @@ class Survey:
             "downlink_bytes_per_s": profile.downlink.value,
             "round_trip_s": profile.round_trip.value,
         }
-        after, effects = noted._next(device, letter.attempt.round)
+        after, effects = noted._next(device, letter.attempt, self.asked[device].life)
         return after, [Record("events", facts), *effects]
 
     def refused(self, device: DeviceId, reason: str) -> Outcome | None:
@@ -140,8 +150,9 @@ class Survey:
 
     def failed(self, task: PrepareProbe, reason: str) -> Outcome:
         """Notes a probe that could not even be prepared."""
-        outcome = self.refused(task.assignment.device, reason) if self._in_hand(task) else None
-        return outcome or (self, [])
+        rested, device = self._rested(task), task.assignment.device
+        outcome = rested.refused(device, reason) if self._in_hand(task) else None
+        return outcome or (rested, [])
 
     def noted(self, duties: Iterable[Duty], began_s: float, now: float) -> Survey:
         """Returns the survey after the real steps and transfers of a round begun at `began_s`."""
@@ -175,17 +186,20 @@ class Survey:
             pending={**self.pending, device: probes},
         )
 
-    def _next(self, device: DeviceId, round: int) -> Outcome:
+    def _next(self, device: DeviceId, attempt: AttemptKey, life: int) -> Outcome:
         probes = self.pending[device]
         if not probes:
             return self, []
-        task = PrepareProbe(probes[0], AttemptKey(round, 0), self.lives[device])
-        return self, [Submit(task)]
+        task = PrepareProbe(probes[0], attempt, life)
+        asked = {**self.asked, device: task}
+        return attrs.evolve(self, asked=asked, preparing=self.preparing | {task}), [Submit(task)]
+
+    def _rested(self, task: PrepareProbe) -> Survey:
+        return attrs.evolve(self, preparing=self.preparing - {task})
 
     def _in_hand(self, task: PrepareProbe) -> bool:
         device = task.assignment.device
-        alive = self.lives.get(device) == task.life
-        return alive and self.pending.get(device, ())[:1] == (task.assignment,)
+        return bool(self.pending.get(device)) and self.asked.get(device) == task
 
     def _ballast_bytes(self, device: DeviceId) -> int:
         """Returns half a second of what is known of the link: a fast one shows in no less."""

@@ -58,6 +58,8 @@ def _state(state: CoordinatorState, devices: int) -> Iterator[str]:
         "refusals": (len(state.fleet.refused), 0),
         "plans": (len(state.logged), state.recipe.rounds),
     }
+    if state.survey:
+        sizes["probes in preparation"] = (len(state.survey.preparing), 4 * devices)
     for what, (count, limit) in sizes.items():
         if count > limit:
             yield f"the coordinator's state has {count} {what}"

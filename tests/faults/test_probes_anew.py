@@ -1,0 +1,93 @@
+"""Devices are measured for a round that they already had a part in: it is made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from coordinator.policy import Policy
+from coordinator.state import CoordinatorState
+from runtime.exits import Exit
+from runtime.ids import COORDINATOR, DeviceId
+from tests.profiling.live_world import LiveWorld, steady
+
+ONE, TWO = DeviceId("board-0"), DeviceId("board-1")
+LOST_S = 6.0
+
+
+def world_of(policy: Policy) -> LiveWorld:
+    world = LiveWorld(steady(1e10), steady(1e10), rounds=2, local_steps=20)
+    world.policy = policy
+    return world
+
+
+def state(world: LiveWorld) -> CoordinatorState:
+    found = world.lives[COORDINATOR].party.state
+    assert isinstance(found, CoordinatorState)
+    return found
+
+
+def until(world: LiveWorld, holds: Callable[[], bool]) -> None:
+    while not holds():
+        assert world.clock.step()
+        assert world.clock.now() < 300.0
+
+
+def is_at_step(world: LiveWorld, device: DeviceId, number: int) -> bool:
+    """Tells whether a device is amid its attempt with this number."""
+    duty = state(world).duties.get(device)
+    return duty is not None and duty.attempt.number == number and duty.step > 0
+
+
+def lose(world: LiveWorld, *devices: DeviceId) -> None:
+    """Silences devices for so long that the round goes on without them."""
+    for device in devices:
+        world.lives[device].transport.silence(15.0)
+    back_s = world.clock.now() + LOST_S
+    until(world, lambda: world.clock.now() >= back_s)
+    for device in devices:
+        world.lives[device].transport.resume()
+
+
+def events(world: LiveWorld, name: str) -> list[str]:
+    found = world.records.streams["events"]
+    return [one.get("device", "") for one in found if one["event"] == name]
+
+
+def test_a_new_life_is_measured_for_the_round_that_it_trained() -> None:
+    world = world_of(Policy(lost="drop", quorum=2))
+    world.start_all()
+    until(world, lambda: is_at_step(world, TWO, 1))
+    world.kill(TWO)
+    world.start(TWO)
+    until(world, lambda: is_at_step(world, TWO, 2))
+    lose(world, ONE, TWO)
+    assert world.run(world.clock.now() + 60.0).code is Exit.OK
+    assert events(world, "round made again") == [""]
+    assert events(world, "profiling") == [ONE, TWO, TWO]
+    assert all(set(one["devices"]) == {ONE, TWO} for one in world.records.streams["rounds"])
+
+
+def test_a_resumed_round_that_is_made_again_is_measured() -> None:
+    """It began as it was planned, so that nobody was measured for it."""
+    world = world_of(Policy(lost="drop", quorum=2))
+    world.start_all()
+    until(world, lambda: is_at_step(world, ONE, 1))
+    world.kill(COORDINATOR)
+    world.start(COORDINATOR)
+    until(world, lambda: is_at_step(world, ONE, 1) and is_at_step(world, TWO, 1))
+    lose(world, ONE, TWO)
+    assert world.run(world.clock.now() + 60.0).code is Exit.OK
+    assert events(world, "round made again") == [""]
+    assert events(world, "profiling") == [ONE, TWO] * 2
+
+
+def test_a_resumed_coordinator_measures_those_who_trained_for_the_one_before() -> None:
+    """Its plan is not on record, so that all are measured again, who are of the same lives."""
+    world = world_of(Policy())
+    world.start_all()
+    until(world, lambda: is_at_step(world, ONE, 1) and is_at_step(world, TWO, 1))
+    world.kill(COORDINATOR)
+    world.records.streams["plans"].clear()
+    world.start(COORDINATOR)
+    assert world.run(world.clock.now() + 60.0).code is Exit.OK
+    assert events(world, "profiling") == [ONE, TWO] * 2
