@@ -144,10 +144,10 @@ class RoundResult:
 class Probe:
     """Coordinator to device: run the steps of this order for the stopwatch alone.
 
-    No step is sent, gradients are zeros, and nothing of it is kept. The order's attempt lies between
-    those that were made at the round before and those to come, which supersede it: it has the
-    number 0 unless the round is made again. The report carries `ballast` back: both transfers show
-    how fast the link is.
+    No step is sent, gradients are zeros, and nothing of it is kept. The order's attempt lies
+    between those that were made at the round before and those to come, which supersede it: it has
+    the number 0 unless the round is made again. The report carries `ballast` back: both transfers
+    show how fast the link is.
     """
 
     order: RoundOrder
