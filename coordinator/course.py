@@ -167,7 +167,7 @@ def _entry(state: CoordinatorState) -> dict[str, Any]:
 def _call_back(state: CoordinatorState) -> Outcome:
     effects: list[MachineEffect] = []
     for gone in state.dropped:
-        able = gone.device in state.fleet.here() and gone.duty.failures < FAILURES_ALLOWED
+        able = gone.device in state.fleet.here and gone.duty.failures < FAILURES_ALLOWED
         if state.is_short and able:
             rest = tuple(one for one in state.dropped if one is not gone)
             state, more = _begin_attempt(attrs.evolve(state, dropped=rest), gone.duty.again())

@@ -161,7 +161,7 @@ def _measure(state: CoordinatorState) -> Outcome:
     effects: list[MachineEffect] = []
     if state.measures is None:
         return state, effects
-    for device in sorted(state.fleet.here() - set(state.measures.pending)):
+    for device in sorted(state.fleet.here - set(state.measures.pending)):
         birth, survey = state.fleet.members[device].birth, state.survey
         assert survey is not None
         effects.append(happened("profiling", device=device))

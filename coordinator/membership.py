@@ -6,6 +6,7 @@ absent -> joining -> profiling -> ready <-> training; lost, left or refused from
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 import attrs
@@ -120,16 +121,19 @@ class Membership:
             awake = awake.having(member)
         return awake
 
+    @cached_property
     def here(self) -> frozenset[DeviceId]:
-        """Returns the devices that are heard and mean to stay."""
+        """The devices that are heard and mean to stay."""
         return frozenset(name for name, one in self.members.items() if one.is_here)
 
+    @cached_property
     def usable(self) -> frozenset[DeviceId]:
-        """Returns the devices that are here and do not rest."""
+        """The devices that are here and do not rest."""
         found = self.members.items()
         return frozenset(name for name, one in found if one.is_here and one.rests_until_s is None)
 
+    @cached_property
     def expected(self) -> frozenset[DeviceId]:
-        """Returns the devices that are here, or lost and on their way back."""
+        """The devices that are here, or lost and on their way back."""
         found = self.members.items()
         return frozenset(name for name, one in found if one.is_here or one.is_lost)

@@ -88,12 +88,12 @@ class CoordinatorState:
     @property
     def is_gathered(self) -> bool:
         """Tells whether all devices are there."""
-        return self.fleet.here() >= set(self.devices)
+        return self.fleet.here >= set(self.devices)
 
     @property
     def present(self) -> frozenset[DeviceId]:
         """The devices that a plan may count on: lost ones too where rounds wait for them."""
-        return self.fleet.usable() if self.policy.drops else self.fleet.expected()
+        return self.fleet.usable if self.policy.drops else self.fleet.expected
 
     @property
     def looks_every_s(self) -> float:
@@ -121,7 +121,7 @@ class CoordinatorState:
 
         Devices that are lost come back; those that took their leave may, but nobody waits for it.
         """
-        coming = self.fleet.expected()
+        coming = self.fleet.expected
         back = sum(gone.device in coming for gone in self.dropped)
         short = len(self.duties) + back < self.closing_quorum
         return short and len(self.present) >= self.quorum
@@ -129,7 +129,7 @@ class CoordinatorState:
     @property
     def awaited(self) -> frozenset[DeviceId]:
         """The devices that the round cannot go on without, and that are not there."""
-        here = self.fleet.here()
+        here = self.fleet.here
         if self.stage == "surveying":
             return (
                 frozenset(self.devices) - here if len(self.present) < self.quorum else frozenset()
