@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import board_step, control_work, round_trip, virtual_world
+from benchmarks.arbiter.__main__ import briefly
 
 
 def main() -> None:
@@ -10,6 +11,7 @@ def main() -> None:
     for title, benchmark in (
         ("A board's training step (batch 16, 32x32, one thread)", board_step.main),
         ("A letter from party to party over a broker on this machine", round_trip.main),
+        ("How the arbiter shares a real link, in short", briefly),
         ("The virtual world (null executors, 200 rounds of 2 local steps)", virtual_world.main),
         ("What a round costs the coordinator beside learning", control_work.main),
     ):
