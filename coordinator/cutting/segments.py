@@ -21,7 +21,9 @@ from coordinator.cutting.tracing import drop_dead
 class Segment(fx.GraphModule):
     """One side of a cut: a graph over the model's own modules, with its keys alone.
 
-    `copy.deepcopy` gives an independent segment, ties between its tensors kept.
+    `copy.deepcopy` gives a segment with modules and tensors of its own, ties between them kept.
+    All copies run one graph, which must not be changed any more. A copy is no part of a reference
+    cycle, as all that fx makes is, so that its tensors go at once with the last word of it.
     """
 
     def __init__(self, model: nn.Module, graph: fx.Graph, state: Mapping[str, Tensor]) -> None:
@@ -29,7 +31,7 @@ class Segment(fx.GraphModule):
         _complete(self, state)
 
     def recompile(self) -> PythonCode:
-        """Compiles the graph, without its source: fx would keep that for ever, of every copy."""
+        """Compiles the graph, without its source: fx would keep that for ever."""
         compiled = super().recompile()
         source: str = type(self).forward.__code__.co_filename
         linecache.cache.pop(source, None)
@@ -37,10 +39,10 @@ class Segment(fx.GraphModule):
         return compiled
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Segment:
-        copied = super().__deepcopy__(memo)
-        assert isinstance(copied, Segment)  # fx makes the copy by this class
-        state = self.state_dict(keep_vars=True)
-        _complete(copied, {key: copy.deepcopy(tensor, memo) for key, tensor in state.items()})
+        # Of our very class, which holds the compiled graph: fx would make one for each copy.
+        copied: Segment = object.__new__(type(self))
+        memo |= {id(self): copied, id(self._graph): self._graph}
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return copied
 
 

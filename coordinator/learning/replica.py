@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,8 @@ class Replica:
 
         At the end of a local step the replica's own layers are updated.
         """
-        draw_masks(self._module, lambda purpose: self._random(purpose, place))
+        # Not ourselves: the dropout layers keep it, and would keep our memory when we are gone.
+        draw_masks(self._module, partial(_random, self._recipe.seed, self._device, place))
         cut = torch.from_numpy(smashed).requires_grad_()
         loss = self._loss(cut, torch.from_numpy(labels))
         loss.backward()  # type: ignore[no-untyped-call]
@@ -121,12 +123,13 @@ class Replica:
         for parameter in self._trained.values():
             parameter.grad = None
 
-    def _random(self, purpose: str, place: Place) -> np.random.Generator:
-        return generator(
-            purpose,
-            seed=self._recipe.seed,
-            round=place.round,
-            step=place.step,
-            micro_batch=place.micro_batch,
-            device=self._device,
-        )
+
+def _random(seed: int, device: DeviceId, place: Place, purpose: str) -> np.random.Generator:
+    return generator(
+        purpose,
+        seed=seed,
+        round=place.round,
+        step=place.step,
+        micro_batch=place.micro_batch,
+        device=device,
+    )

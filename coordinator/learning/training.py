@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from coordinator.compiling.device_programs import DevicePrograms
 from coordinator.cutting.model import build_model
-from coordinator.cutting.traced_model import TracedModel, trace
+from coordinator.cutting.traced_model import Split, TracedModel, trace
 from coordinator.job import Job
 from coordinator.learning.checkpoint import Checkpoint, LayerState, weights_of, weights_sha256
 from coordinator.learning.objective import build_objective, evaluate
@@ -67,6 +67,7 @@ class CoordinatorExecutor:
         self._state: LayerState = self._first_state()
         self._building = threading.Lock()
         self._programs = DevicePrograms(self.traced, self._example, self._objective)
+        self._splits: dict[str, Split] = {}
         self._replicas: dict[DeviceId, tuple[str, Replica]] = {}
         self._device_keys: dict[str, frozenset[str]] = {}
         self._assignments: dict[DeviceId, Assignment] = {}
@@ -219,7 +220,7 @@ class CoordinatorExecutor:
         with self._building:
             known = self._replicas.get(device)
             if known is None or known[0] != cut:
-                server = self.traced.split(cut).server
+                server = self._split(cut).server
                 replica = Replica(device, server, self._objective, self._job.recipe)
                 self._replicas[device] = known = (cut, replica)
             return known[1]
@@ -227,10 +228,16 @@ class CoordinatorExecutor:
     def _device_state_keys(self, cut: str) -> frozenset[str]:
         with self._building:
             if cut not in self._device_keys:
-                weights = set(self.traced.split(cut).device.state_dict())
+                weights = set(self._split(cut).device.state_dict())
                 mine = (key for key in self._state if key.partition("#")[0] in weights)
                 self._device_keys[cut] = frozenset(mine)
             return self._device_keys[cut]
+
+    def _split(self, cut: str) -> Split:
+        """Made once: fx's graphs are cycles, which garbage collection leaves for long."""
+        if cut not in self._splits:
+            self._splits[cut] = self.traced.split(cut)
+        return self._splits[cut]
 
 
 def _forms(state: Mapping[str, Array]) -> dict[str, tuple[str, tuple[int, ...]]]:
