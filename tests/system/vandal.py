@@ -22,10 +22,15 @@ _PAUSE_S = 0.002
 
 
 class Vandal:
-    """Publishes from entry to exit of its context; `published` counts."""
+    """Publishes from entry to exit of its context; `published` counts.
+
+    A pass is every kind of garbage on every topic and a mark, in the name of a device of its own
+    for each pass; `passes` counts those that the broker has acknowledged.
+    """
 
     def __init__(self, url: BrokerUrl, fleet: Fleet, devices: tuple[str, ...]) -> None:
         self.published = 0
+        self.passes = 0
         self._url = url
         self._fleet = fleet
         self._devices = tuple(DeviceId(device) for device in (*devices, "ghost"))
@@ -41,18 +46,37 @@ class Vandal:
         self._over.set()
         self._thread.join()
 
+    @staticmethod
+    def mark(number: int) -> DeviceId:
+        """Returns who the garbage at the end of a pass is from; the first pass is 1."""
+        return DeviceId(f"pass-{number}")
+
     def _run(self) -> None:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, "vandal", protocol=mqtt.MQTTv5)
         client.username_pw_set(self._url.user, self._url.password)
         client.connect(self._url.host, self._url.port)
         client.loop_start()
-        for topic, payload in itertools.cycle(zip(self._topics(), self._payloads(), strict=False)):
-            if self._over.wait(_PAUSE_S):
-                break
-            client.publish(topic, payload, qos=1)
-            self.published += 1
+        garbage = list(zip(self._topics(), self._payloads(), strict=False))
+        while self._pass(client, [*garbage, *self._marks()]):
+            self.passes += 1
         client.disconnect()
         client.loop_stop()
+
+    def _pass(self, client: mqtt.Client, garbage: list[tuple[str, bytes]]) -> bool:
+        """Publishes all of it and awaits the broker's word; False where it is over before."""
+        for topic, payload in garbage:
+            if self._over.wait(_PAUSE_S):
+                return False
+            last = client.publish(topic, payload, qos=1)
+            self.published += 1
+        last.wait_for_publish()
+        return True
+
+    def _marks(self) -> Iterator[tuple[str, bytes]]:
+        """Garbage that a broker delivers after all of its pass: order holds for each filter."""
+        device = self.mark(self.passes + 1)
+        yield self._fleet.device_state(device), b"not JSON"
+        yield self._fleet.frame(FRAMES["up"]["offer"], device), b"not msgpack"
 
     def _topics(self) -> Iterator[str]:
         """Every topic of the fleet and some that are none, each often enough for each payload."""
