@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -71,7 +72,7 @@ def measure(case: Case, broker: Kind, seconds: float) -> dict[DeviceId, float]:
         link = SharedLink(case.link_mbps, case.link_mbps)
         via = stack.enter_context(shared_link(link, url))
         parts = case.parts(url, via, SETTLING_S + seconds)
-        with Crew() as crew:
+        with _signals_kept(), Crew() as crew:
             hub, *_ = [_start(crew, part, folder) for part in parts]
             _await_end(hub, SETTLING_S + seconds)
         samples = [sample for part in parts for sample in _counted(part, folder)]
@@ -87,6 +88,17 @@ def rates(samples: Sequence[Sample], busy: set[DeviceId], seconds: float) -> dic
         if begins_s <= one.at_s < begins_s + seconds:
             total[one.device] += one.size_bytes / seconds
     return total
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Undoes that a crew which is dismissed turns a deaf ear to Ctrl-C: cases are many."""
+    kept = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def _start(crew: Crew, part: Part, folder: Path) -> Child:
