@@ -6,26 +6,34 @@ from pathlib import Path
 
 import numpy as np
 
-JOB = """
+_SIDE, _CLASSES = 8, 3
+
+
+def tables_of_files(side: int) -> str:
+    """Returns what a job says of the model and the images, `side` pixels wide, beside it."""
+    return f"""
+[model]
+factory = "model.py:build"
+
+[input]
+shape = [1, {side}, {side}]
+classes = {_CLASSES}
+
+[evaluation]
+source = "test.npz"
+"""
+
+
+JOB = f"""
 [job]
 name = "tiny"
 rounds = 2
 local_steps = 2
 batch = 4
-
-[model]
-factory = "model.py:build"
-
-[input]
-shape = [1, 8, 8]
-classes = 3
-
+{tables_of_files(_SIDE)}
 [optimiser]
 name = "sgd"
 lr = 0.05
-
-[evaluation]
-source = "test.npz"
 
 [codec]
 up = "int8"
@@ -65,14 +73,25 @@ def build():
 """
 
 
-def write_job(folder: Path, job: str = JOB, fleet: str = FLEET) -> Path:
-    """Writes everything into `folder` and returns the path of the job file."""
-    (folder / "model.py").write_text(MODEL)
+def write_job(
+    folder: Path,
+    job: str = JOB,
+    fleet: str = FLEET,
+    model: str = MODEL,
+    *,
+    side: int = _SIDE,
+    counts: tuple[int, int] = (40, 12),
+) -> Path:
+    """Writes everything into `folder` and returns the path of the job file.
+
+    `counts` says how many images there are to train with, and to evaluate.
+    """
+    (folder / "model.py").write_text(model)
     (folder / "fleet.toml").write_text(fleet)
     random = np.random.default_rng(0)
-    for name, count in (("train.npz", 40), ("test.npz", 12)):
-        inputs = random.integers(0, 256, (count, 1, 8, 8), dtype=np.uint8)
-        np.savez(folder / name, x=inputs, y=np.arange(count) % 3)
+    for name, count in zip(("train.npz", "test.npz"), counts, strict=True):
+        inputs = random.integers(0, 256, (count, 1, side, side), dtype=np.uint8)
+        np.savez(folder / name, x=inputs, y=np.arange(count) % _CLASSES)
     path = folder / "job.toml"
     path.write_text(job)
     return path

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import attrs
-import numpy as np
 
 from coordinator.timeline import Incident
+from tests.commands.jobs import tables_of_files, write_job
 
 Lost = Literal["wait", "drop"]
 
@@ -23,7 +23,7 @@ DEVICES = (ANCHOR, WIRE, MORTAL, FRAIL, GUEST)
 WIRED = (WIRE, MORTAL, FRAIL, GUEST)
 
 _SPEEDS = {ANCHOR: 0.1, WIRE: 0.15, MORTAL: 0.1, FRAIL: 0.2, GUEST: 0.15}
-_SAMPLES, _CLASSES, _SIDE = 200, 3, 16
+_TRAINED, _EVALUATED, _SIDE = 200, 20, 16
 
 _JOB = """
 [job]
@@ -32,22 +32,12 @@ rounds = 1000000
 local_steps = 4
 batch = 8
 
-[model]
-factory = "model.py:build"
-
-[input]
-shape = [1, 16, 16]
-classes = 3
-
 [optimiser]
 name = "adam"
 lr = 0.0003
 
 [planner]
 name = "optimal"
-
-[evaluation]
-source = "test.npz"
 
 [policy]
 lost = "{lost}"
@@ -82,15 +72,9 @@ def build():
 
 def write_scene(folder: Path, timeline: Sequence[Incident], lost: Lost) -> Path:
     """Writes job, fleet, model and data into `folder`; returns the path of the job file."""
-    (folder / "model.py").write_text(_MODEL)
-    (folder / "fleet.toml").write_text(_fleet(timeline))
-    random = np.random.default_rng(0)
-    for name, count in (("train.npz", _SAMPLES), ("test.npz", 20)):
-        inputs = random.integers(0, 256, (count, 1, _SIDE, _SIDE), dtype=np.uint8)
-        np.savez(folder / name, x=inputs, y=np.arange(count) % _CLASSES)
-    path = folder / "job.toml"
-    path.write_text(_JOB.format(lost=lost))
-    return path
+    job = _JOB.format(lost=lost) + tables_of_files(_SIDE)
+    counts = (_TRAINED, _EVALUATED)
+    return write_job(folder, job, _fleet(timeline), _MODEL, side=_SIDE, counts=counts)
 
 
 def _fleet(timeline: Sequence[Incident]) -> str:
