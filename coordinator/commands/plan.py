@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from coordinator.commands import job_files
+from coordinator.commands import job_files, server_speed
 from coordinator.equipment import AGENT_BYTES
 from coordinator.fleet import Fleet
 from coordinator.job import Job
@@ -45,17 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for link, verb in (("uplink", "send"), ("downlink", "receive")):
         parser.add_argument(
             f"--{link}-budget-mbps",
-            type=_positive,
+            type=server_speed.positive,
             metavar="N",
             help=f"what all devices together can {verb}, in 1e6 bits a second (default: no limit)",
         )
-    parser.add_argument(
-        "--server-gflops",
-        type=_speed,
-        default=argparse.SUPPRESS,
-        metavar="N|measure",
-        help="how fast one worker of the server trains, in 1e9 operations a second (default: 40)",
-    )
+    server_speed.add_argument(parser)
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw the planned round")
 
 
@@ -203,17 +197,3 @@ def _draw(solution: Solution, job: Job, path: Path) -> None:
 
     title = f"{job.name}: a round planned by {solution.planner}, predicted from priors"
     plot_planned(solution, job.training.local_steps, path, title)
-
-
-def _speed(text: str) -> float | None:
-    return None if text == "measure" else _positive(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError("write a number above 0")
-    return number

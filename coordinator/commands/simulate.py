@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from attrs import evolve
 
-from coordinator.commands import job_files
+from coordinator.commands import job_files, server_speed
 from coordinator.fleet import Fleet
 from coordinator.job import Job, PlannerName
 from coordinator.record.job_record import keep_job
@@ -47,13 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plans", type=Path, metavar="RUN", help="repeat the plans of the run in folder RUN"
     )
-    parser.add_argument(
-        "--server-gflops",
-        type=_speed,
-        default=argparse.SUPPRESS,
-        metavar="N|measure",
-        help="how fast one worker of the server trains, in 1e9 operations a second (default: 40)",
-    )
+    server_speed.add_argument(parser)
     parser.add_argument(
         "--closing-s",
         type=_closing,
@@ -157,15 +151,3 @@ def _closing(text: str) -> float | str:
     if not 0 <= seconds < float("inf"):
         raise argparse.ArgumentTypeError("write a number from 0, or measure")
     return seconds
-
-
-def _speed(text: str) -> float | None:
-    if text == "measure":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise argparse.ArgumentTypeError("write a number above 0, or measure")
-    return speed
