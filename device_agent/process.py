@@ -61,7 +61,8 @@ def run_agent(config: AgentConfig, *, with_parent: bool = False) -> Exit:
     clock = WallClock()
     ending = Ending(clock)
     device = DeviceId(config.agent.device)
-    courier = Courier(CourierLimits(letter_bytes=config.limits.announced.transfer_bytes))
+    letter_bytes = config.limits.announced.transfer_bytes
+    courier = Courier(CourierLimits(letter_bytes=letter_bytes, takes_ahead=True))
     state = AgentState(birth, leave_within_s=config.agent.leave_within_s)
     party = Party(react, state, Fleet(config.agent.fleet), device, courier)
     host = Host(

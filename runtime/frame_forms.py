@@ -40,9 +40,9 @@ def read_offer(raw: Raw, _: Any = None) -> Offer:
 
 
 def read_grant(raw: Raw, _: Any = None) -> Grant:
-    id, ranges = raw["id"], raw["ranges"]
-    if type(id) is int and type(ranges) is list:
-        return Grant(_session(raw), id, tuple([_range(one) for one in ranges]))
+    id, ranges, ahead = raw["id"], raw["ranges"], raw.get("ahead", 0)
+    if type(id) is int and type(ranges) is list and type(ahead) is int:
+        return Grant(_session(raw), id, tuple([_range(one) for one in ranges]), ahead)
     raise WireError("a field of a Grant has another type")
 
 
@@ -84,7 +84,12 @@ def write_offer(offer: Offer) -> Raw:
 
 
 def write_grant(grant: Grant) -> Raw:
-    return {"session": _sides(grant.session), "id": grant.id, "ranges": grant.ranges}
+    return {
+        "session": _sides(grant.session),
+        "id": grant.id,
+        "ranges": grant.ranges,
+        "ahead": grant.ahead,
+    }
 
 
 def write_chunk(chunk: Chunk) -> Raw:

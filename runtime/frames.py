@@ -1,9 +1,11 @@
 """What a transfer looks like on the wire: four kinds of frame, the same in both directions.
 
 The sender *offers* a letter; a small one travels inside the offer, and is answered by a
-*receipt*. Of a large one the receiver *grants* byte ranges, within its own budget, the sender
-answers each range with a *chunk*, and the receiver ends the transfer with a receipt. The
-receiver asks again for what does not come, so a transfer resumes wherever it was cut off.
+*receipt*. So does a larger one if the receiver has said that it takes such *ahead* of being
+asked, which saves a round trip. Of any other the receiver *grants* byte ranges, within its own
+budget, the sender answers each range with a *chunk*, and the receiver ends the transfer with a
+receipt. The receiver asks again for what does not come, so a transfer resumes wherever it was
+cut off.
 """
 
 from __future__ import annotations
@@ -36,11 +38,15 @@ class Offer:
 
 @frozen
 class Grant:
-    """Receiver to sender: send these ranges of transfer `id`."""
+    """Receiver to sender: send these ranges of transfer `id`.
+
+    Later letters of up to `ahead` bytes may travel inside their offers, when their turn comes.
+    """
 
     session: Session
     id: int
     ranges: tuple[Range, ...]
+    ahead: int = 0
 
 
 @frozen

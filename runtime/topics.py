@@ -20,11 +20,11 @@ from runtime.presence import CoordinatorPresence, DevicePresence
 
 PREFIX = "edgesplit/v1"
 INLINE_LIMIT_BYTES = 8 * 1024
-"""A letter up to this size travels inside its offer."""
+"""A letter up to this size travels inside its offer, unasked."""
 CHUNK_LIMIT_BYTES = 256 * 1024
 
-_PLACES_REMEMBERED = 8192
-"""Topics whose meaning is kept at hand: six each of more than a thousand devices."""
+_PLACES_REMEMBERED = 16 * 1024
+"""Topics whose meaning is kept at hand: ten each of more than a thousand devices."""
 _LONGEST = 160
 """Above the longest topic of ours, so that what is kept is bounded in bytes as well."""
 
@@ -59,8 +59,10 @@ DEVICE_STATE = Topic("state", "up", DevicePresence, 4096, retain=True, expiry_s=
 
 
 def _frames(direction: Direction) -> dict[str, Topic]:
+    # What a device sends is the coordinator's to grant; a device has one peer, and takes ahead.
+    inside_bytes = INLINE_LIMIT_BYTES if direction == "up" else CHUNK_LIMIT_BYTES
     rows = (
-        Topic("offer", direction, Offer, INLINE_LIMIT_BYTES + _ENVELOPE_BYTES),
+        Topic("offer", direction, Offer, inside_bytes + _ENVELOPE_BYTES),
         Topic("grant", direction, Grant, 4096),
         Topic("chunk", direction, Chunk, CHUNK_LIMIT_BYTES + _ENVELOPE_BYTES),
         Topic("receipt", direction, Receipt, 1024),

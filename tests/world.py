@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import attrs
 from attrs import define, field, frozen
 
+from coordinator.due import still_due
 from coordinator.machine import CoordinatorState
 from coordinator.machine import react as coordinator_react
 from coordinator.null import CUTS, NullCheckpoint
@@ -197,6 +199,7 @@ class World:
             logged=self.plans,
             replayed=self.replayed,
             survey=self.survey,
+            due=still_due(self.plans.values(), self.laboratory.entry()),
             policy=self.policy,
             round=done + 1,
             positions=positions,
@@ -216,7 +219,8 @@ class World:
             optimisers=OPTIMISERS,
         )
         will = DevicePresence(name, birth.incarnation, "lost")
-        party = Party(agent_react, AgentState(birth), FLEET, name, Courier(self.limits))
+        limits = attrs.evolve(self.limits, takes_ahead=True)
+        party = Party(agent_react, AgentState(birth), FLEET, name, Courier(limits))
         self._launch(name, party, executor, encode_json(will))
 
     def _launch(self, name: DeviceId, party: Party[Any], executor: Any, will: bytes) -> None:

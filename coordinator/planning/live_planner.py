@@ -16,12 +16,20 @@ from coordinator.planning.options import (
     build_options,
 )
 from coordinator.planning.problem import DeviceProblem, Option, Problem, Rates, RoundTerms
-from coordinator.planning.solution import DevicePlan, Infeasible, LeftOut, Solution, Solver
+from coordinator.planning.solution import (
+    NOT_HERE,
+    DevicePlan,
+    Infeasible,
+    LeftOut,
+    Solution,
+    Solver,
+)
 from coordinator.profiling.cut_survey import CutSurvey
 from coordinator.profiling.device_profile import DeviceProfile
 from coordinator.profiling.server_profile import ServerProfile
 from runtime.ids import DeviceId
-from runtime.topics import INLINE_LIMIT_BYTES
+from runtime.topics import CHUNK_LIMIT_BYTES, INLINE_LIMIT_BYTES
+from runtime.transfers.link_rate import CHUNK_S
 
 _STEP_OVERHEAD_BYTES = 1000
 """Topics, headers, offers, grants and receipts around a step's letter; see docs/protocol.md."""
@@ -37,9 +45,14 @@ class _Link:
 
     def transfers_s(self, option: Option) -> float:
         """Returns the time of a step's two transfers on the idle link."""
-        trips = _trips(option.up_bytes) + _trips(option.down_bytes)
+        trips = _trips(option.up_bytes) + self.down_trips(option)
         up_s = option.up_bytes / self.up_bytes_per_s
         return up_s + option.down_bytes / self.down_bytes_per_s + trips * self.round_trip_s
+
+    def down_trips(self, option: Option) -> float:
+        """Returns the round trips of a gradient; one that is small for the link goes unasked."""
+        ahead_bytes = min(CHUNK_LIMIT_BYTES, self.down_bytes_per_s * CHUNK_S)
+        return _trips(option.down_bytes, max(INLINE_LIMIT_BYTES, ahead_bytes))
 
     def slowed(self, pace: float) -> _Link:
         """Returns a link on which everything takes `pace` times as long."""
@@ -87,7 +100,7 @@ class LivePlanner:
         for device in sorted(self.survey.batches):
             profile = knowledge.profiles.get(device, DeviceProfile())
             if device not in knowledge.present:
-                absent.append(LeftOut(device, "it is not here"))
+                absent.append(LeftOut(device, NOT_HERE))
             elif not profile.probed:
                 reasons = "; ".join(f"cut {cut}: {why}" for cut, why in profile.refused.items())
                 absent.append(LeftOut(device, f"no cut could be measured: {reasons}"))
@@ -111,7 +124,7 @@ class LivePlanner:
         link = link.slowed(self._pace(link, options, profile))
         return DeviceProblem(
             id=device,
-            options=tuple(_with_trips(one, link.round_trip_s) for one in options),
+            options=tuple(_with_trips(one, link) for one in options),
             uplink_bytes_per_s=link.up_bytes_per_s,
             downlink_bytes_per_s=link.down_bytes_per_s,
             memory_bytes=profile.memory_bytes,
@@ -190,10 +203,10 @@ class LivePlanner:
         )
 
 
-def _with_trips(option: Option, round_trip_s: float) -> Option:
+def _with_trips(option: Option, link: _Link) -> Option:
     """Adds what letters wait for before they flow, which no rate of a link can shorten."""
-    up_wait_s = _trips(option.up_bytes) * round_trip_s
-    down_wait_s = _trips(option.down_bytes) * round_trip_s
+    up_wait_s = _trips(option.up_bytes) * link.round_trip_s
+    down_wait_s = link.down_trips(option) * link.round_trip_s
     return evolve(
         option,
         forward_s=option.forward_s + up_wait_s,
@@ -215,11 +228,11 @@ def _as_measured(plan: DevicePlan, local_steps: int) -> RoundTerms:
     )
 
 
-def _trips(size_bytes: float) -> float:
+def _trips(size_bytes: float, unasked_bytes: float = INLINE_LIMIT_BYTES) -> float:
     """A small letter travels in its offer; a large one waits for offer and grant."""
     if size_bytes == 0:
         return 0.0
-    return 0.5 if size_bytes <= INLINE_LIMIT_BYTES else 1.5
+    return 0.5 if size_bytes <= unasked_bytes else 1.5
 
 
 def _weights(solution: Solution) -> dict[DeviceId, Rates]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from coordinator.due import still_due
 from coordinator.fleet import Device, Fleet
 from coordinator.job import Job
 from coordinator.machine import react as coordinator_react
@@ -190,6 +191,7 @@ class SimulatedWorld:
             codecs=frozenset({self._job.codec.up, self._job.codec.down}),
             policy=self._job.policy,
             logged=dict(past.plans),
+            due=still_due(past.plans.values(), past.closed),
             replayed=self._replayed,
             survey=self._survey,
             round=past.done + 1,
@@ -214,7 +216,7 @@ class SimulatedWorld:
             limits=device.emulate.instead_of(Ceilings().announced),
         )
         react = thrifty(agent_react, self._shelf)
-        courier = ThriftyCourier(CourierLimits(), self._shelf)
+        courier = ThriftyCourier(CourierLimits(takes_ahead=True), self._shelf)
         party = Party(react, AgentState(birth), self._topics, name, courier, self._rhythm)
         will = encode_json(DevicePresence(name, incarnation, "lost"))
         self._launch(party, name, executor, Nowhere(), will)

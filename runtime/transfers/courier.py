@@ -2,7 +2,7 @@
 
 As receiver it hands out credit, out of one budget for the whole connection (a budget per sender
 overflows the broker's queue once there are many). As sender it decides whose chunk goes next
-and keeps what it hands to the transport short. Frames that are not chunks never wait.
+and keeps what it hands to the transport short. Only chunks, and letters sent ahead, ever wait.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class CourierLimits:
 
     letter_bytes: int = 512 * 1024 * 1024
     budget_bytes: int = 8 * 1024 * 1024
+    takes_ahead: bool = False
+    """Lets the peer send what is small for the link unasked: for who has one peer only."""
     uplink_bytes_per_s: float | None = None
     """Hard cap on what this party sends (the operator's, or an emulated board's)."""
     downlink_bytes_per_s: float | None = None
@@ -102,7 +104,8 @@ class Courier:
         if known is None or known.session != session:
             self.close(peer)
             rate = LinkRate(self._limits.downlink_bytes_per_s)
-            inbox = Inbox(session, self._limits.letter_bytes, rate)
+            ahead = self._limits.takes_ahead
+            inbox = Inbox(session, self._limits.letter_bytes, rate, takes_ahead=ahead)
             self._sessions[peer] = Exchange(session, Outbox(session), inbox)
 
     def close(self, peer: DeviceId) -> None:
@@ -181,7 +184,6 @@ class Courier:
                 return self._answer(peer, exchange, inbox.arrived(frame, now), now)
             case Grant():
                 outbox.granted(frame, now)
-                self._sending.wake(peer)
                 return self._outward(peer, exchange, now)
             case Receipt():
                 kind = outbox.receipted(frame)
@@ -271,9 +273,12 @@ class Courier:
         """Goes on with what we send to a peer."""
         if not self._up:
             return []
-        outputs: list[Output] = [Transmit(peer, offer) for offer in exchange.outbox.offers(now)]
+        outbox = exchange.outbox
+        outputs: list[Output] = [Transmit(peer, offer) for offer in outbox.offers(now)]
+        if outbox.bulk_bytes() is not None:
+            self._sending.wake(peer)
         outputs += self._shared(now)
-        self._note(peer, exchange, exchange.outbox.deadline())
+        self._note(peer, exchange, outbox.deadline())
         return outputs
 
     def _shared(self, now: float) -> list[Output]:
@@ -284,7 +289,7 @@ class Courier:
             if self._granting.ring:
                 outputs += self._grants(now)
             if self._sending.ring:
-                outputs += self._chunks(now)
+                outputs += self._bulk(now)
         return outputs
 
     def _grants(self, now: float) -> list[Output]:
@@ -302,11 +307,15 @@ class Courier:
             if self._down_pacer:
                 self._down_pacer.spend(length, now)
         return [
-            Transmit(peer, Grant(self._sessions[peer].session, transfer, tuple(ranges)))
+            self._grant(peer, transfer, tuple(ranges))
             for (peer, transfer), ranges in granted.items()
         ]
 
-    def _chunks(self, now: float) -> list[Output]:
+    def _grant(self, peer: DeviceId, transfer: int, ranges: tuple[Range, ...]) -> Transmit:
+        exchange = self._sessions[peer]
+        return Transmit(peer, Grant(exchange.session, transfer, ranges, exchange.inbox.ahead_bytes))
+
+    def _bulk(self, now: float) -> list[Output]:
         outputs: list[Output] = []
         ahead_bytes = self._in_flight_bytes
         window_bytes = max(_LEAST_SEND_WINDOW_BYTES, self._taken.window_bytes // 2)
@@ -316,12 +325,12 @@ class Courier:
             peer = self._sending.next(self._send_cost)
             if peer is None:
                 break
-            exchange = self._sessions[peer]
-            chunk = exchange.outbox.next_chunk(now)
-            ahead_bytes += len(chunk.data)
-            self._caps.spend_to_peer(peer, len(chunk.data), now)
-            outputs.append(Transmit(peer, chunk))
-            self._note(peer, exchange, None)
+            outbox = self._sessions[peer].outbox
+            size_bytes = outbox.bulk_bytes() or 0
+            ahead_bytes += size_bytes
+            self._caps.spend_to_peer(peer, size_bytes, now)
+            outputs.append(Transmit(peer, outbox.next_bulk(now)))
+            self._note(peer, self._sessions[peer], None)
         return outputs
 
     def _grant_cost(self, peer: DeviceId) -> int | None:
@@ -334,7 +343,7 @@ class Courier:
         exchange = self._sessions.get(peer)
         if exchange is None or self._caps.to_peer_at(peer, self._now) > self._now:
             return None
-        return exchange.outbox.chunk_size()
+        return exchange.outbox.bulk_bytes()
 
     def _room_bytes(self) -> float:
         # One range may always be under way, however small the budget.

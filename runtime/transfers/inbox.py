@@ -48,8 +48,16 @@ class Inbox:
     `dropped` counts by reason what was thrown away.
     """
 
-    def __init__(self, session: Session, limit_bytes: int, rate: LinkRate | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        limit_bytes: int,
+        rate: LinkRate | None = None,
+        *,
+        takes_ahead: bool = False,
+    ) -> None:
         self.rate = rate or LinkRate()
+        self._takes_ahead = takes_ahead
         self.dropped: dict[str, int] = {}
         self._session = session
         self._limit_bytes = limit_bytes
@@ -76,7 +84,7 @@ class Inbox:
             return self._refuse(offer), None
         if self._is_done(offer.id):
             return Receipt(self._session, offer.id), None
-        if offer.size <= INLINE_LIMIT_BYTES:
+        if offer.size <= INLINE_LIMIT_BYTES or (self._takes_ahead and offer.body is not None):
             return self._take_inline(offer)
         self._open_transfer(offer, now)
         return None, None
@@ -94,6 +102,11 @@ class Inbox:
         if incoming.received_bytes < incoming.offer.size:
             return None, None
         return self._complete(incoming)
+
+    @property
+    def ahead_bytes(self) -> int:
+        """How large a letter may be that comes unasked: as large as what is asked for at once."""
+        return self.rate.chunk_bytes if self._takes_ahead else 0
 
     @property
     def wants_more(self) -> bool:

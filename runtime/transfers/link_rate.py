@@ -12,7 +12,7 @@ import math
 from runtime.topics import CHUNK_LIMIT_BYTES
 
 _WINDOW_S = 0.5
-_CHUNK_S = 0.125
+CHUNK_S = 0.125
 _CAPPED_CHUNK_S = 0.03
 """Under a cap that peers share, each waits for the others' chunks before its own."""
 _LEAST_CHUNK_BYTES = 4 * 1024
@@ -45,7 +45,7 @@ class LinkRate:
     @property
     def chunk_bytes(self) -> int:
         """How large a chunk should be."""
-        wanted_bytes = self.window_bytes * _CHUNK_S / _WINDOW_S
+        wanted_bytes = self.window_bytes * CHUNK_S / _WINDOW_S
         wanted_bytes = min(wanted_bytes, self._cap_bytes_per_s * _CAPPED_CHUNK_S)
         return int(min(CHUNK_LIMIT_BYTES, max(_LEAST_CHUNK_BYTES, wanted_bytes)))
 

@@ -34,6 +34,8 @@ class _Outgoing:
     inline: bool
     retry_at: float = 0.0
     tries: int = 0
+    ahead: bool = False
+    """Waits for its turn to travel inside its offer."""
     wanted: dict[Range, None] = field(factory=dict)
     """Granted and not sent yet: a set in order of arrival."""
 
@@ -53,6 +55,8 @@ class Outbox:
         self._unheard = 0
         """Repeated offers since the peer was last heard."""
         self._retry_at = 0.0
+        self._ahead_bytes = 0
+        """Letters up to this size need not be asked for."""
 
     @property
     def held_bytes(self) -> int:
@@ -78,7 +82,7 @@ class Outbox:
     def offers(self, now: float) -> list[Offer]:
         """Returns the offers that are due, first ones and repeated ones."""
         if self._small or self._large:
-            self._fill()
+            self._fill(now)
         elif not self._offered:
             return []
         due = [o for o in self._offered.values() if o.retry_at <= now]
@@ -90,6 +94,7 @@ class Outbox:
             # not fill the broker's queue.
             again = again[:1] if now >= self._retry_at else []
         if again:
+            self._ahead_bytes = 0
             self._unheard += 1
             self._retry_at = now + backed_off_s(_RETRY_S, self._unheard, _LONGEST_RETRY_S)
         return [self._offer(o, now) for o in due if o.tries == 0 or o in again]
@@ -103,6 +108,7 @@ class Outbox:
 
     def granted(self, grant: Grant, now: float) -> None:
         """Queues the ranges that the peer asked for, once each."""
+        self._ahead_bytes = min(grant.ahead, CHUNK_LIMIT_BYTES)
         outgoing = self._offered.get(grant.id)
         if outgoing is None:
             return
@@ -120,15 +126,19 @@ class Outbox:
         outgoing = self._offered.pop(receipt.id, None)
         return outgoing.kind if outgoing else None
 
-    def chunk_size(self) -> int | None:
-        """Returns the size of the next chunk, or None when none is wanted."""
+    def bulk_bytes(self) -> int | None:
+        """Returns the size of what is wanted next, or None when nothing is."""
         outgoing = self._first_wanted()
-        return next(iter(outgoing.wanted))[1] if outgoing else None
+        if outgoing is None:
+            return None
+        return len(outgoing.body) if outgoing.ahead else next(iter(outgoing.wanted))[1]
 
-    def next_chunk(self, now: float) -> Chunk:
-        """Returns the next wanted chunk; only when `chunk_size` is not None."""
+    def next_bulk(self, now: float) -> Chunk | Offer:
+        """Returns the next wanted chunk or letter; only when `bulk_bytes` is not None."""
         outgoing = self._first_wanted()
         assert outgoing is not None
+        if outgoing.ahead:
+            return self._offer(outgoing, now, outgoing.body)
         offset, length = next(iter(outgoing.wanted))
         del outgoing.wanted[offset, length]
         data = outgoing.body[offset : offset + length]
@@ -139,26 +149,31 @@ class Outbox:
         """Starts over after an interruption: everything unreceipted is offered again at once."""
         for outgoing in self._offered.values():
             outgoing.wanted.clear()
-            outgoing.retry_at, outgoing.tries = 0.0, 0
+            outgoing.retry_at, outgoing.tries, outgoing.ahead = 0.0, 0, False
         self._unheard = 0
 
-    def _fill(self) -> None:
+    def _fill(self, now: float) -> None:
         small = sum([outgoing.inline for outgoing in self._offered.values()])
         for backlog, offered in ((self._small, small), (self._large, len(self._offered) - small)):
             for _ in range(min(len(backlog), OFFERS_IN_FLIGHT - offered)):
                 outgoing = backlog.popleft()
                 self._offered[outgoing.id] = outgoing
+                if not outgoing.inline and len(outgoing.body) <= self._ahead_bytes:
+                    # Where its turn is long in coming, it is offered like any other meanwhile.
+                    outgoing.ahead = True
+                    self._postpone(outgoing, now)
 
     def _first_wanted(self) -> _Outgoing | None:
         for outgoing in self._offered.values():
-            if outgoing.wanted:
+            if outgoing.wanted or outgoing.ahead:
                 return outgoing
         return None
 
-    def _offer(self, outgoing: _Outgoing, now: float) -> Offer:
+    def _offer(self, outgoing: _Outgoing, now: float, ahead: bytes | None = None) -> Offer:
         outgoing.tries += 1
+        outgoing.ahead = False
         self._postpone(outgoing, now)
-        body = outgoing.body if outgoing.inline else None
+        body = outgoing.body if outgoing.inline else ahead
         return Offer(
             self._session, outgoing.id, outgoing.kind, len(outgoing.body), outgoing.digest, body
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import attrs
 from attrs import define, field, frozen
 
 from runtime.frames import Chunk, Frame, Grant, Session
 from runtime.ids import COORDINATOR, DeviceId
-from runtime.topics import FRAMES
+from runtime.topics import FRAMES, Direction
 from runtime.transfers.courier import Courier, CourierLimits, Deliver, Output, Rejected, Transmit
 from runtime.virtual import VirtualClock
 from runtime.wire import encode
@@ -87,7 +88,8 @@ class Line:
         self.names = tuple(DeviceId(f"board-{index}") for index in range(boards))
         self.parties: dict[DeviceId, Party] = {}
         for name in (COORDINATOR, *self.names):
-            self.parties[name] = Party(name, Courier(limits or CourierLimits()))
+            agreed = attrs.evolve(limits or CourierLimits(), takes_ahead=name != COORDINATOR)
+            self.parties[name] = Party(name, Courier(agreed))
         for name in self.names:
             self.hub.courier.open(name, Session(1, 1))
             self.parties[name].courier.open(COORDINATOR, Session(1, 1))
@@ -158,10 +160,10 @@ class Line:
         assert again is None or again > self.now, "a deadline in the past spins the event loop"
 
     def _transmit(self, party: Party, peer: DeviceId, frame: Frame) -> None:
-        way = "down" if party is self.hub else "up"
+        way: Direction = "down" if party is self.hub else "up"
         leaf = type(frame).__name__.lower()
         size_bytes = len(encode(frame))
-        assert size_bytes <= FRAMES["up"][leaf].limit_bytes, f"a {leaf} of {size_bytes} bytes"
+        assert size_bytes <= FRAMES[way][leaf].limit_bytes, f"a {leaf} of {size_bytes} bytes"
         party.courier.transmitted(size_bytes, self.now)
         if not party.up:
             return

@@ -126,8 +126,8 @@ class TestGrants:
         for offset in range(200):
             outbox.granted(Grant(SESSION, 1, tuple((offset, n) for n in range(1, 101))), 0.0)
         waiting = 0
-        while outbox.chunk_size() is not None:
-            outbox.next_chunk(0.0)
+        while outbox.bulk_bytes() is not None:
+            outbox.next_bulk(0.0)
             waiting += 1
         assert 1000 < waiting <= 4096
 
