@@ -131,7 +131,8 @@ def _told(known: Member | None, member: Member) -> list[MachineEffect]:
 def open_when_ready(state: CoordinatorState, now: float) -> Outcome:
     """Opens the round once all are there and, where its plan hangs on it, measured.
 
-    The first round waits for all devices, later ones for those that it may count on.
+    The first round waits for all devices, or, of a run that is resumed, for those that it had when
+    it broke off; later ones wait for those that they may count on.
     """
     if state.stage not in ("gathering", "surveying"):
         return state, []
@@ -152,7 +153,7 @@ def _is_complete(state: CoordinatorState, now: float) -> bool:
         return False
     if state.stage == "surveying" or state.is_gathered:
         return True
-    limit_s = state.policy.gather_limit_s
+    limit_s = state.policy.gathers_for_s(is_resumed=state.due is not None)
     return limit_s is not None and now - state.gathers_since_s >= limit_s
 
 

@@ -110,7 +110,8 @@ def _taken(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
         case Delivered():
             return state, []
         case LinkUp():
-            return state, [happened("link up")]
+            # Nobody could come before.
+            return attrs.evolve(state, gathers_since_s=now), [happened("link up")]
         case LinkDown(reason):
             return state, [happened("link down", reason=reason)]
 

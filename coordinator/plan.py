@@ -9,7 +9,7 @@ import attrs
 from attrs import field, frozen
 
 from coordinator.planning.problem import Rates, RoundTerms
-from coordinator.planning.solution import Infeasible, LeftOut
+from coordinator.planning.solution import NOT_HERE, Infeasible, LeftOut
 from coordinator.profiling.device_profile import DeviceProfile
 from coordinator.profiling.server_profile import ServerProfile
 from runtime.ids import DeviceId
@@ -86,6 +86,12 @@ class Plan:
         """All devices that the plan speaks of, those left out included, sorted."""
         taking_part = (one.device for one in self.assignments)
         return tuple(sorted((*taking_part, *(one.device for one in self.left_out))))
+
+    @property
+    def counted_on(self) -> frozenset[DeviceId]:
+        """The devices that were there for it, those left out for other reasons included."""
+        gone = {one.device for one in self.left_out if one.reason == NOT_HERE}
+        return frozenset(self.devices) - gone
 
     def entry(self) -> dict[str, Any]:
         """Returns the plan as the log holds it: what was not decided is not mentioned."""

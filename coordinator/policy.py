@@ -10,6 +10,8 @@ from attrs.validators import optional
 
 from runtime.config_rules import Rejected, above
 
+BACK_WITHIN_S = 20.0
+"""So soon an agent is back from a broker that was away: it tries again every 15 s at least."""
 _POSITIVE = optional(above(0))
 
 
@@ -44,6 +46,12 @@ class Policy:
         """Tells whether there is anything to look at the clock for."""
         limits = (self.wait_limit_s, self.round_deadline_s, self.gather_limit_s)
         return self.drops or any(one is not None for one in limits)
+
+    def gathers_for_s(self, is_resumed: bool) -> float | None:
+        """Returns how long a run waits for the devices of its first round; None is for ever."""
+        if self.gather_limit_s is None and self.drops and is_resumed:
+            return BACK_WITHIN_S
+        return self.gather_limit_s
 
     def least(self, devices: int) -> int:
         """Returns how many of `devices` are a quorum."""

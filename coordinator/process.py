@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from coordinator.due import still_due
 from coordinator.fleet import Fleet
 from coordinator.job import Job
 from coordinator.learning.checkpoint import Checkpoint
@@ -132,6 +133,7 @@ def _first_state(
     batches = {DeviceId(device.id): device.batch or job.training.batch for device in fleet.devices}
     positions: Mapping[DeviceId, int] = checkpoint.positions if checkpoint else {}
     first = checkpoint.round + 1 if checkpoint else 1
+    plans = _plans(record, devices)
     return CoordinatorState(
         run=record.run,
         incarnation=next_incarnation(record.folder.parent / f".coordinator-{fleet.name}"),
@@ -140,19 +142,17 @@ def _first_state(
         planner=FixedPlanner(batches, job.codec.up, job.codec.down, fleet.cut_at),
         codecs=frozenset({job.codec.up, job.codec.down}),
         policy=job.policy,
-        logged=_logged(record, devices, first),
+        # What lies behind is not kept in memory.
+        logged={plan.round: plan for plan in plans if plan.round >= first},
+        due=still_due(plans, checkpoint.entry if checkpoint else {}),
         round=first,
         positions={device: positions.get(device, 0) for device in devices},
     )
 
 
-def _logged(record: RunRecord, devices: tuple[DeviceId, ...], first: int) -> dict[int, Plan]:
-    """Returns the plans on record from round `first` on; what lies behind is not kept in memory.
-
-    Those for another fleet are left out: they are made anew.
-    """
-    plans = [plan for plan in logged_plans(record) if plan.round >= first]
-    return {plan.round: plan for plan in plans if plan.devices == devices}
+def _plans(record: RunRecord, devices: tuple[DeviceId, ...]) -> list[Plan]:
+    """Returns the plans on record. Those for another fleet are left out: they are made anew."""
+    return [plan for plan in logged_plans(record) if plan.devices == devices]
 
 
 def _live(

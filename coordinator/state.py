@@ -49,6 +49,8 @@ class CoordinatorState:
     logged: Mapping[int, Plan] = field(factory=dict)
     replayed: Mapping[int, Plan] = field(factory=dict)
     survey: Survey | None = None
+    due: frozenset[DeviceId] | None = None
+    """Of a run that is resumed: whom its first round waits for. None of a new one: for all."""
     plan: Plan | None = None
     stage: Stage = "gathering"
     round: int = 1
@@ -87,8 +89,8 @@ class CoordinatorState:
 
     @property
     def is_gathered(self) -> bool:
-        """Tells whether all devices are there."""
-        return self.fleet.here >= set(self.devices)
+        """Tells whether all devices are there that the first round waits for."""
+        return self.fleet.here >= (set(self.devices) if self.due is None else self.due)
 
     @property
     def present(self) -> frozenset[DeviceId]:
@@ -130,6 +132,8 @@ class CoordinatorState:
     def awaited(self) -> frozenset[DeviceId]:
         """The devices that the round cannot go on without, and that are not there."""
         here = self.fleet.here
+        if self.stage == "gathering" and self.due is not None:
+            return self.due - here
         if self.stage == "surveying":
             return (
                 frozenset(self.devices) - here if len(self.present) < self.quorum else frozenset()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from coordinator.plan import Assignment, Knowledge, Plan
-from coordinator.planning.solution import Infeasible, LeftOut
+from coordinator.planning.solution import NOT_HERE, Infeasible, LeftOut
 from runtime.ids import DeviceId
 from runtime.program import WHOLE_MODEL, Codec
 
@@ -25,7 +25,7 @@ class FixedPlanner:
         """Returns the operator's plan for the devices that are present."""
         batches = sorted(self.batches.items())
         absent = (device for device, _ in batches if device not in knowledge.present)
-        left_out = tuple(LeftOut(device, "it is not here") for device in absent)
+        left_out = tuple(LeftOut(device, NOT_HERE) for device in absent)
         if len(left_out) == len(batches):
             return Infeasible("fixed", "no device is here", "start its agent", left_out)
         assignments = tuple(

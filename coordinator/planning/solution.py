@@ -25,6 +25,10 @@ class DevicePlan:
     terms: RoundTerms
 
 
+NOT_HERE = "it is not here"
+"""Why a device is left out that is absent, lost or gone; plan logs hold it."""
+
+
 @frozen
 class LeftOut:
     """A device that takes no part, and why."""

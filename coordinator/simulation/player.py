@@ -67,6 +67,8 @@ class Past:
     plans: dict[int, Plan] = field(factory=dict)
     done: int = 0
     positions: dict[DeviceId, int] = field(factory=dict)
+    closed: dict[str, Any] = field(factory=dict)
+    """The entry of the last closed round."""
 
     def note(self, stream: str, entry: dict[str, Any]) -> None:
         """Takes an entry of the record."""
@@ -74,7 +76,7 @@ class Past:
             case "plans":
                 self.plans[entry["round"]] = from_builtin(Plan, json.loads(json.dumps(entry)))
             case "rounds":
-                self.done = entry["round"]
+                self.done, self.closed = entry["round"], entry
                 for name, part in entry["devices"].items():
                     device = DeviceId(name)
                     self.positions[device] = self.positions.get(device, 0) + part["samples"]
