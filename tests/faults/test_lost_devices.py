@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import attrs
-import numpy as np
 import pytest
 
-from coordinator.null import NullExecutor as NullCoordinator
 from coordinator.policy import Policy
-from coordinator.tasks import Prepared
-from device_agent.null import NullExecutor as NullDevice
-from device_agent.tasks import Trained
 from runtime.exits import Exit
 from runtime.ids import COORDINATOR, DeviceId
-from runtime.tensors import pack
 from runtime.transport.link_model import Line, Link
 from runtime.transport.memory import Weather
-from tests.world import NullLaboratory, NullWorld
+from tests.faults.bulky import LAYER_STATE, BulkyLaboratory
+from tests.world import NullWorld
 
 BREEZE = Weather(delay_s=(0.001, 0.02))
 ONE, TWO, THREE = (DeviceId(f"board-{index}") for index in range(3))
@@ -99,42 +94,13 @@ def test_a_silent_board_shows_within_five_seconds_and_comes_back_without_a_resta
     assert {part["attempt"] for one in rounds(world) for part in one["devices"].values()} == {1}
 
 
-class BulkyServer(NullCoordinator):
-    """Gives every order a megabyte of layer state to carry."""
-
-    def run(self, task: Any) -> Any:
-        result = super().run(task)
-        if isinstance(result, Prepared):
-            ballast = {"ballast": pack(np.zeros(1_000_000, np.uint8))}
-            return attrs.evolve(result, tensors={**result.tensors, **ballast})
-        return result
-
-
-class BulkyBoard(NullDevice):
-    """Brings a megabyte home."""
-
-    def run(self, task: Any) -> Any:
-        result = super().run(task)
-        if isinstance(result, Trained):
-            ballast = {"ballast": pack(np.zeros(1_000_000, np.uint8))}
-            return attrs.evolve(result, tensors={**result.tensors, **ballast})
-        return result
-
-
-class BulkyLaboratory(NullLaboratory):
-    def coordinator(self) -> tuple[Any, int, Mapping[DeviceId, int]]:
-        _, done, positions = super().coordinator()
-        return BulkyServer(self.disk), done, positions
-
-    def device(self, name: DeviceId) -> tuple[Any, int]:
-        _, held = super().device(name)
-        return BulkyBoard(name, held, self.flash[name]), held
-
-
 def slow_world() -> NullWorld:
-    """One board whose transfers take 16 s each way, on a link of 64 KB/s."""
+    """One board whose layer state takes 16 s each way, on a link of 64 KB/s."""
     world = NullWorld(1, 1, local_steps=2, weather=BREEZE)
-    world.laboratory = BulkyLaboratory(world.null.held, world.null.disk, world.null.flash)
+    null = world.null
+    world.laboratory = BulkyLaboratory(
+        null.held, null.disk, null.flash, ballast_bytes=1_000_000, carriers=LAYER_STATE
+    )
     line = Line(((0.0, 64_000.0),), delay_s=0.05)
     world.links = {ONE: Link(line, line)}
     return world
