@@ -50,9 +50,10 @@ class Case:
 
     @property
     def link_bytes_per_s(self) -> float:
-        """Returns the rate of the narrowest place that all share."""
-        rates = [rate for rate in (self.link_mbps, self.budget_mbps) if rate is not None]
-        return min(rates) * MBPS
+        """Returns what all share: the rate of the link, or the budget where none is in between."""
+        rate_mbps = self.budget_mbps if self.link_mbps is None else self.link_mbps
+        assert rate_mbps is not None
+        return rate_mbps * MBPS
 
     def parts(self, broker: str, via: str, seconds: float) -> list[Part]:
         """Returns what each process is told; `via` is the coordinator's way to the broker."""

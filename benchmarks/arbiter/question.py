@@ -23,6 +23,8 @@ FIRST, SECOND = DeviceId("board-a"), DeviceId("board-b")
 WAYS: tuple[Way, ...] = ("up", "down")
 _CAPPED = 0.25
 """The part of the link that a capped device may use."""
+_PACED = 0.95
+"""A link carries headers too, and whatever a stall has left in its queue has to drain."""
 
 
 @frozen
@@ -113,10 +115,11 @@ def _lending(way: Way, link_mbps: float) -> list[Question]:
 
 
 def _links(way: Way, link_mbps: float, peers: tuple[Peer, ...]) -> list[tuple[str, Case]]:
-    """Returns the link of which nobody told the coordinator, and the one whose rate it knows."""
+    """Returns the link of which nobody told the coordinator, and those that it paces."""
     return [
         ("rate unknown", Case(way, peers, link_mbps)),
-        ("rate known", Case(way, peers, link_mbps, budget_mbps=link_mbps)),
+        ("paced at its rate", Case(way, peers, link_mbps, budget_mbps=link_mbps)),
+        ("paced 5 % below", Case(way, peers, link_mbps, budget_mbps=_PACED * link_mbps)),
     ]
 
 

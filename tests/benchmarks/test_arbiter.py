@@ -36,8 +36,9 @@ def test_shares_are_held_against_weights(second: float, figure: float, kept: boo
     assert question.keeps(found) is kept
 
 
-def test_the_narrowest_place_is_the_link() -> None:
-    lone = Question("lending", Case("up", PAIR, 40.0, budget_mbps=8.0), "")
+@pytest.mark.parametrize("case", [Case("up", PAIR, 8.0, 7.6), Case("up", PAIR, budget_mbps=8.0)])
+def test_what_is_lent_is_the_link(case: Case) -> None:
+    lone = Question("lending", case, "")
     assert lone.figure({FIRST: 8 * MBPS}) == 1.0
     assert [lone.keeps(figure) for figure in (0.89, 0.9, 1.0)] == [False, True, True]
 
