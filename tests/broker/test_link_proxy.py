@@ -10,13 +10,15 @@ import pytest
 
 from coordinator.rehearsal.link_proxy import LinkProxy
 
+_PATIENCE_S = 5.0
+
 
 @contextmanager
 def _line(proxy: LinkProxy, listener: socket.socket) -> Iterator[tuple[socket.socket, ...]]:
     """Both ends of a connection through the proxy: the client's and the target's."""
-    client = socket.create_connection(("127.0.0.1", proxy.port), 5.0)
+    client = socket.create_connection(("127.0.0.1", proxy.port), _PATIENCE_S)
     target, _ = listener.accept()
-    target.settimeout(5.0)
+    target.settimeout(_PATIENCE_S)
     with client, target:
         yield client, target
 
@@ -24,7 +26,7 @@ def _line(proxy: LinkProxy, listener: socket.socket) -> Iterator[tuple[socket.so
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as made:
-        made.settimeout(5.0)
+        made.settimeout(_PATIENCE_S)
         yield made
 
 
@@ -35,6 +37,13 @@ def _receive(end: socket.socket, size_bytes: int) -> bytes:
         assert parts[-1], "the line ended early"
         size_bytes -= len(parts[-1])
     return b"".join(parts)
+
+
+def _assert_silent(end: socket.socket) -> None:
+    end.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        end.recv(1)
+    end.settimeout(_PATIENCE_S)
 
 
 def _port(listener: socket.socket) -> int:
@@ -101,11 +110,8 @@ def test_a_stall_holds_bytes_until_it_ends(listener: socket.socket) -> None:
     ):
         proxy.stall()
         client.sendall(b"late")
-        target.settimeout(0.1)
-        with pytest.raises(TimeoutError):
-            target.recv(1)
+        _assert_silent(target)
         proxy.resume()
-        target.settimeout(5.0)
         assert _receive(target, 4) == b"late"
 
 
@@ -116,9 +122,7 @@ def test_a_half_open_line_is_silent_and_the_next_one_works(listener: socket.sock
     ):
         proxy.half_open()
         client.sendall(b"lost")
-        target.settimeout(0.1)
-        with pytest.raises(TimeoutError):
-            target.recv(1)
+        _assert_silent(target)
         with _line(proxy, listener) as (second, second_target):
             second.sendall(b"new")
             assert _receive(second_target, 3) == b"new"
