@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,19 @@ _SHOWN: Sequence[tuple[str, Contender]] = (
 
 def draw_cycles(results: Results, path: Path) -> None:
     """Writes a PNG with bars for every link and contender, one panel for each model."""
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    panels = figure.subplots(1, len(MODELS))
-    for axes, model in zip(panels, MODELS, strict=True):
-        _draw_bars(axes, results, model)
-    _explain(figure, panels[0])
-    _save(figure, path)
+    _draw(_draw_bars, results, path)
 
 
 def draw_accuracy(results: Results, path: Path) -> None:
     """Writes a PNG of accuracy over simulated time on the link in the middle."""
+    _draw(_draw_curves, results, path)
+
+
+def _draw(panel: Callable[[Any, Results, str], None], results: Results, path: Path) -> None:
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     panels = figure.subplots(1, len(MODELS))
     for axes, model in zip(panels, MODELS, strict=True):
-        _draw_curves(axes, results, model)
+        panel(axes, results, model)
     _explain(figure, panels[0])
     _save(figure, path)
 
