@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from coordinator.commands import job_files
+from coordinator.commands import job_files, run_folders
 from coordinator.fleet import Fleet
 from coordinator.job import Job
 from coordinator.plan import Plan
@@ -29,18 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--broker", type=broker_url, required=True, metavar="URL", help="mqtt://user@host:port?..."
     )
     place = parser.add_mutually_exclusive_group()
-    place.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("runs"),
-        metavar="DIR",
-        help="keep the run in a new folder in DIR (default: runs)",
-    )
+    run_folders.add_runs(place)
     place.add_argument("--run-dir", type=Path, metavar="DIR", help="keep the run in DIR itself")
-    place.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
-    parser.add_argument(
-        "--plans", type=Path, metavar="RUN", help="repeat the plans of the run in folder RUN"
-    )
+    run_folders.add_resume(place)
+    run_folders.add_plans(parser)
     parser.add_argument(
         "--exit-with-parent", action="store_true", help="end when the parent process is gone"
     )

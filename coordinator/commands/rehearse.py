@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from coordinator.commands import job_files
+from coordinator.commands import job_files, run_folders
 from coordinator.commands.coordinate import broker_url
 from coordinator.record.plan_log import read_plans
 from runtime.config import refuse
@@ -32,17 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the python that runs the agents, of an environment without torch (default: this one)",
     )
     place = parser.add_mutually_exclusive_group()
-    place.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("runs"),
-        metavar="DIR",
-        help="keep the run in a new folder in DIR (default: runs)",
-    )
-    place.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
-    parser.add_argument(
-        "--plans", type=Path, metavar="RUN", help="repeat the plans of the run in folder RUN"
-    )
+    run_folders.add_runs(place)
+    run_folders.add_resume(place)
+    run_folders.add_plans(parser)
 
 
 def run(args: argparse.Namespace) -> Exit:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from attrs import evolve
 
-from coordinator.commands import job_files, server_speed
+from coordinator.commands import job_files, run_folders, server_speed
 from coordinator.fleet import Fleet
 from coordinator.job import Job, PlannerName
 from coordinator.record.job_record import keep_job
@@ -44,9 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"who plans, in place of the job's planner: {', '.join(get_args(PlannerName))}",
     )
-    parser.add_argument(
-        "--plans", type=Path, metavar="RUN", help="repeat the plans of the run in folder RUN"
-    )
+    run_folders.add_plans(parser)
     server_speed.add_argument(parser)
     parser.add_argument(
         "--closing-s",
@@ -57,13 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "machine takes (default: an estimate for the server's speed)",
     )
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw the last round")
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("runs"),
-        metavar="DIR",
-        help="keep the run in a new folder in DIR (default: runs)",
-    )
+    run_folders.add_runs(parser)
 
 
 def run(args: argparse.Namespace) -> Exit:
