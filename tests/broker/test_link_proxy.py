@@ -23,6 +23,15 @@ def _line(proxy: LinkProxy, listener: socket.socket) -> Iterator[tuple[socket.so
         yield client, target
 
 
+@contextmanager
+def _proxied(
+    listener: socket.socket, **weather: Any
+) -> Iterator[tuple[LinkProxy, socket.socket, socket.socket]]:
+    """A proxy, and both ends of a connection through it."""
+    with LinkProxy(_port(listener), **weather) as proxy, _line(proxy, listener) as (client, target):
+        yield proxy, client, target
+
+
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as made:
@@ -55,10 +64,7 @@ def _port(listener: socket.socket) -> int:
 def test_the_rate_is_kept_in_each_direction(listener: socket.socket, direction: str) -> None:
     size_bytes, bytes_per_s = 200_000, 400_000.0
     limits: dict[str, Any] = {f"{direction}_bytes_per_s": bytes_per_s}
-    with (
-        LinkProxy(_port(listener), **limits) as proxy,
-        _line(proxy, listener) as (client, target),
-    ):
+    with _proxied(listener, **limits) as (_, client, target):
         slow = (client, target) if direction == "up" else (target, client)
         for (source, sink), expected_s in ((slow, 0.5), (slow[::-1], 0.0)):
             began_s = time.monotonic()
@@ -68,10 +74,7 @@ def test_the_rate_is_kept_in_each_direction(listener: socket.socket, direction: 
 
 
 def test_the_delay_is_added_and_bytes_are_kept(listener: socket.socket) -> None:
-    with (
-        LinkProxy(_port(listener), delay_s=0.1) as proxy,
-        _line(proxy, listener) as (client, target),
-    ):
+    with _proxied(listener, delay_s=0.1) as (_, client, target):
         began_s = time.monotonic()
         client.sendall(b"ping")
         assert _receive(target, 4) == b"ping"
@@ -82,19 +85,13 @@ def test_the_delay_is_added_and_bytes_are_kept(listener: socket.socket) -> None:
 
 def test_jitter_keeps_the_order(listener: socket.socket) -> None:
     sent = b"".join(number.to_bytes(2, "big") for number in range(20_000))
-    with (
-        LinkProxy(_port(listener), up_bytes_per_s=400_000.0, jitter_s=0.05) as proxy,
-        _line(proxy, listener) as (client, target),
-    ):
+    with _proxied(listener, up_bytes_per_s=400_000.0, jitter_s=0.05) as (_, client, target):
         client.sendall(sent)
         assert _receive(target, len(sent)) == sent
 
 
 def test_a_rate_may_be_changed_in_between(listener: socket.socket) -> None:
-    with (
-        LinkProxy(_port(listener), up_bytes_per_s=1000.0) as proxy,
-        _line(proxy, listener) as (client, target),
-    ):
+    with _proxied(listener, up_bytes_per_s=1000.0) as (proxy, client, target):
         client.sendall(bytes(100))
         _receive(target, 100)
         proxy.up_bytes_per_s = None
@@ -104,10 +101,7 @@ def test_a_rate_may_be_changed_in_between(listener: socket.socket) -> None:
 
 
 def test_a_stall_holds_bytes_until_it_ends(listener: socket.socket) -> None:
-    with (
-        LinkProxy(_port(listener)) as proxy,
-        _line(proxy, listener) as (client, target),
-    ):
+    with _proxied(listener) as (proxy, client, target):
         proxy.stall()
         client.sendall(b"late")
         _assert_silent(target)
@@ -116,10 +110,7 @@ def test_a_stall_holds_bytes_until_it_ends(listener: socket.socket) -> None:
 
 
 def test_a_half_open_line_is_silent_and_the_next_one_works(listener: socket.socket) -> None:
-    with (
-        LinkProxy(_port(listener)) as proxy,
-        _line(proxy, listener) as (client, target),
-    ):
+    with _proxied(listener) as (proxy, client, target):
         proxy.half_open()
         client.sendall(b"lost")
         _assert_silent(target)
@@ -129,10 +120,7 @@ def test_a_half_open_line_is_silent_and_the_next_one_works(listener: socket.sock
 
 
 def test_a_reset_reaches_both_ends(listener: socket.socket) -> None:
-    with (
-        LinkProxy(_port(listener)) as proxy,
-        _line(proxy, listener) as (client, target),
-    ):
+    with _proxied(listener) as (proxy, client, target):
         client.sendall(b"x")
         _receive(target, 1)
         proxy.reset()
@@ -143,10 +131,7 @@ def test_a_reset_reaches_both_ends(listener: socket.socket) -> None:
 
 
 def test_an_orderly_end_is_passed_on(listener: socket.socket) -> None:
-    with (
-        LinkProxy(_port(listener)) as proxy,
-        _line(proxy, listener) as (client, target),
-    ):
+    with _proxied(listener) as (_, client, target):
         client.sendall(b"all")
         client.shutdown(socket.SHUT_WR)
         assert _receive(target, 3) == b"all"
