@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Literal
 
 from attrs import field, frozen, validators
 
@@ -16,6 +17,10 @@ from runtime.clock import Clock
 from runtime.transport.base import Arrived, Down, Flushed, Listener, TransportEvent, Up, Will
 from runtime.transport.link_model import Link, message_bytes
 from runtime.transport.topic_tree import TopicTree
+
+Way = Literal["up", "down"]
+"""From a party to the broker, and back."""
+BOTH_WAYS: tuple[Way, ...] = ("up", "down")
 
 _share = (validators.ge(0.0), validators.le(1.0))
 
@@ -122,6 +127,7 @@ class MemoryTransport:
         """How often all that was on its way to the broker was lost."""
         self._held: list[Callable[[], None]] | None = None
         """What a silent link does not let pass; None while it is none."""
+        self._silent_ways: frozenset[Way] = frozenset()
 
     def start(self, listener: Listener, subscriptions: tuple[str, ...], will: Will) -> None:
         self._listener, self._will = listener, will
@@ -134,9 +140,10 @@ class MemoryTransport:
         # Told also when the connection is lost meanwhile, as the contract says.
         flushed = Flushed(len(payload))
         if self._link is None or self not in self._broker._members:
-            self._broker._later(lambda: self._pass(lambda: self._tell(flushed)))
+            # The broker's word that it has a message comes after the message.
+            self._broker._later(lambda: self._pass(lambda: self._tell(flushed), *BOTH_WAYS))
             if self in self._broker._members:
-                self._pass(lambda: self._broker._publish(topic, payload, retain))
+                self._pass(lambda: self._broker._publish(topic, payload, retain), "up")
         else:
             self._send(self._link, Arrived(topic, payload), retain)
 
@@ -161,11 +168,13 @@ class MemoryTransport:
         clock, life = self._broker._clock, self._disconnect(reason)
         clock.call_at(clock.now() + outage_s, lambda: self._rejoin(life))
 
-    def silence(self, patience_s: float) -> None:
-        """Lets nothing pass and tells nobody, until `resume`; then all of it comes.
+    def silence(self, patience_s: float, ways: tuple[Way, ...] = BOTH_WAYS) -> None:
+        """Lets nothing pass these ways and tells nobody, until `resume`; then all of it comes.
 
-        After `patience_s` both ends give the connection up, and what was held is lost.
+        After `patience_s` both ends give the connection up, and what was held is lost. Nobody
+        connects over a link that is silent one way.
         """
+        self._silent_ways |= frozenset(ways)
         if self._held is not None:
             return
         self._held = []
@@ -175,6 +184,7 @@ class MemoryTransport:
     def resume(self) -> None:
         """Ends a `silence`; a connection that was given up comes back."""
         held, self._held = self._held or [], None
+        self._silent_ways = frozenset()
         for action in held:
             self._broker._clock.post(action)
         if self not in self._broker._members:
@@ -209,9 +219,9 @@ class MemoryTransport:
         if self._listener is not None and self._life == life and self._held is None:
             self._broker._join(self)
 
-    def _pass(self, action: Callable[[], None]) -> None:
-        """Does what the link lets pass, now or when it does."""
-        if self._held is None:
+    def _pass(self, action: Callable[[], None], *ways: Way) -> None:
+        """Does what the link lets pass these ways, now or when it does."""
+        if self._held is None or self._silent_ways.isdisjoint(ways):
             action()
         else:
             self._held.append(action)
@@ -226,8 +236,9 @@ class MemoryTransport:
                 self._broker._publish(message.topic, message.payload, retain)
 
         flushed = Flushed(len(message.payload))
-        clock.call_at(taken_s, lambda: self._pass(arrive))
-        clock.call_at(taken_s + link.back_s, lambda: self._pass(lambda: self._tell(flushed)))
+        clock.call_at(taken_s, lambda: self._pass(arrive, "up"))
+        told_s = taken_s + link.back_s
+        clock.call_at(told_s, lambda: self._pass(lambda: self._tell(flushed), *BOTH_WAYS))
 
     def _tell(self, event: TransportEvent) -> None:
         if self._listener is not None:
@@ -247,11 +258,11 @@ class MemoryTransport:
 
         def receive() -> None:
             if self._link is None:
-                self._pass(tell)
+                self._pass(tell, "down")
             elif self._life == life:
                 clock = self._broker._clock
                 comes_s = self._link.down.carry(_size_bytes(event), clock.now())
-                clock.call_at(comes_s, lambda: self._pass(tell))
+                clock.call_at(comes_s, lambda: self._pass(tell, "down"))
 
         self._broker._later(receive)
 

@@ -8,7 +8,7 @@ from functools import partial
 from coordinator.state import CoordinatorState
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.presence import PULSING_MINOR
-from runtime.transport.memory import Weather
+from runtime.transport.memory import Way, Weather
 from tests.faults.schedule import BROKER, FLAP_S, Incident, Schedule
 from tests.world import World
 
@@ -53,7 +53,7 @@ class Adversary:
             incident = self._coming.pop()
             self._is_calm = self._blows == 0 or self._now > self.healed_s + PATIENCE_S
             self._blows += 1
-            self.tally[f"{incident.kind} of {_whom(incident)}"] += 1
+            self.tally[f"{incident.name} of {_whom(incident)}"] += 1
             self.tally[f"struck while {self._stage}"] += 1
             self._heals(incident.for_s or 0.0)
             self._do(incident)
@@ -112,10 +112,11 @@ class Adversary:
             case "cut":
                 life.transport.interrupt(for_s)
             case "silence":
-                self._silence(name, for_s)
+                self._silence(name, for_s, incident.ways)
             case "flap":
+                silence = partial(self._silence, name, FLAP_S - 2.0, incident.ways)
                 for flap in range(_FLAPS):
-                    self._later(flap * FLAP_S, partial(self._silence, name, FLAP_S - 2.0))
+                    self._later(flap * FLAP_S, silence)
                 self._heals(_FLAPS * FLAP_S)
             case "leave" | "hurry":
                 life.host.ask_to_stop()
@@ -145,14 +146,16 @@ class Adversary:
             self._heals(0.0)
             self.world.start(name)
 
-    def _silence(self, name: DeviceId, for_s: float) -> None:
+    def _silence(self, name: DeviceId, for_s: float, ways: tuple[Way, ...]) -> None:
         if not self.world.is_running(name):
             return
         self._blows += 1
         transport = self.world.lives[name].transport
-        transport.silence(PATIENCE_S)
+        transport.silence(PATIENCE_S, ways)
         self._later(for_s, partial(transport.resume))
-        if for_s > NOTICED_WITHIN_S and name != COORDINATOR and self._is_calm:
+        # One that hears nothing is still heard, until its connection is given up.
+        mute = name != COORDINATOR and "up" in ways
+        if for_s > NOTICED_WITHIN_S and mute and self._is_calm:
             self._later(NOTICED_WITHIN_S, partial(self._look, name, self._blows))
 
     def _look(self, name: DeviceId, blow: int) -> None:

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from coordinator.policy import Policy
 from runtime.ids import COORDINATOR, DeviceId
-from runtime.transport.memory import Weather
+from runtime.transport.memory import BOTH_WAYS, Way, Weather
 from runtime.wire import from_builtin
 
 BROKER = DeviceId("broker")
@@ -44,17 +44,24 @@ class Incident:
     kill: as `kill -9`; power: the same, and the broker notices late; cut: connections break;
     silence: nothing passes and nobody is told; flap: silent now and then; leave: asked to stop,
     hurry: twice; storm: bad weather for all; late: not there at the start.
-    After `for_s` it is over, and who ended is started again; None is never.
+    After `for_s` it is over, and who ended is started again; None is never. `ways` are those that
+    are silent: only what a party sends is lost (up), or only what it is sent (down), or all.
     """
 
     at_event: int
     kind: Kind
     parties: tuple[DeviceId, ...]
     for_s: float | None
+    ways: tuple[Way, ...] = BOTH_WAYS
+
+    @property
+    def name(self) -> str:
+        """What it does, and one way where it does it one way."""
+        return self.kind if self.ways == BOTH_WAYS else f"{self.kind} {self.ways[0]}"
 
     def __str__(self) -> str:
         whom = f" {', '.join(self.parties)}" if self.parties else ""
-        return f"event {self.at_event}: {self.kind}{whom} for {self.for_s} s"
+        return f"event {self.at_event}: {self.name}{whom} for {self.for_s} s"
 
 
 @frozen
@@ -91,7 +98,10 @@ class Schedule:
         """Returns the schedule of a seed."""
         chance = random.Random(f"faults {seed}")
         setting = _setting(chance)
-        return cls(seed, setting, tuple(_incidents(chance, setting)))
+        incidents = _incidents(chance, setting)
+        # Of draws of their own, so that all else of a schedule does not hang on them.
+        one_way = random.Random(f"ways {seed}")
+        return cls(seed, setting, tuple(_narrowed(one_way, one) for one in incidents))
 
     @classmethod
     def read(cls, text: str) -> Schedule:
@@ -149,6 +159,12 @@ def _incidents(chance: random.Random, setting: Setting) -> list[Incident]:
             incident = attrs.evolve(incident, for_s=None)
         found.append(incident)
     return sorted(found, key=lambda one: one.at_event)
+
+
+def _narrowed(chance: random.Random, incident: Incident) -> Incident:
+    """Makes every other silence one of one way."""
+    ways = chance.choice((BOTH_WAYS, BOTH_WAYS, *((way,) for way in BOTH_WAYS)))
+    return attrs.evolve(incident, ways=ways) if incident.kind in ("silence", "flap") else incident
 
 
 def _late(chance: random.Random, setting: Setting) -> list[Incident]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
+from runtime.transport.memory import BOTH_WAYS
 from tests.faults.schedule import Incident, Schedule
 
 Fails = Callable[[Schedule], bool]
@@ -54,6 +55,8 @@ def _smaller(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _rounder(incident: Incident) -> Iterator[Incident]:
+    if incident.ways != BOTH_WAYS:
+        yield attrs.evolve(incident, ways=BOTH_WAYS)
     for for_s in _ROUND_TIMES_S:
         if incident.for_s is not None and for_s < incident.for_s:
             yield attrs.evolve(incident, for_s=for_s)

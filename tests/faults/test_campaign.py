@@ -37,7 +37,8 @@ def test_what_must_hold_holds() -> None:
     # Schedules that strike nothing would prove nothing.
     for what in ("device dropped", "lost", "left", "parts trained again", "silences looked at"):
         assert total[what] > 0, tell(verdicts)
-    for kind in ("kill", "power", "cut", "silence", "flap", "leave", "hurry", "storm", "late"):
+    silences = ("silence", "silence up", "silence down", "flap")
+    for kind in ("kill", "power", "cut", *silences, "leave", "hurry", "storm", "late"):
         assert any(what.startswith(f"{kind} of ") for what in total), tell(verdicts)
 
 

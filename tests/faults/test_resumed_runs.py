@@ -145,7 +145,8 @@ class TestDue:
         assert still_due([plan(1, self.LATER, self.GONE)], {}) == frozenset({ONE, TWO})
 
     def test_the_last_plan_counts(self) -> None:
-        assert still_due([plan(1, self.LATER), plan(2)], {"round": 1, "dropped": []}) == frozenset({ONE})
+        closed = {"round": 1, "dropped": []}
+        assert still_due([plan(1, self.LATER), plan(2)], closed) == frozenset({ONE})
 
     def test_what_was_dropped_in_an_earlier_round_says_nothing(self) -> None:
         closed = {"round": 1, "dropped": [{"device": TWO}]}

@@ -6,7 +6,8 @@ import pytest
 
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.transport.base import Down, TransportEvent, Up, Will
-from runtime.transport.memory import MemoryBroker, Weather
+from runtime.transport.link_model import Line, Link
+from runtime.transport.memory import BOTH_WAYS, MemoryBroker, MemoryTransport, Way, Weather
 from runtime.transport.topic_tree import TopicTree
 from runtime.virtual import VirtualClock
 from tests.world import NullWorld
@@ -39,6 +40,62 @@ def test_a_second_cut_extends_the_outage() -> None:
     while clock.step():
         pass
     assert ups == [0.0, 2.5]
+
+
+class Pair:
+    """Two transports: what each of them is told."""
+
+    def __init__(self, linked: bool) -> None:
+        self.clock = VirtualClock()
+        broker = MemoryBroker(self.clock)
+        line = Line(((0.0, 1e6),), delay_s=0.01)
+        self.silent = broker.connect(Link(line, line) if linked else None)
+        self.other = broker.connect()
+        self.told: dict[MemoryTransport, list[TransportEvent]] = {self.silent: [], self.other: []}
+        self.silent.start(self.told[self.silent].append, ("down",), WILL)
+        self.other.start(self.told[self.other].append, ("up",), WILL)
+        self.run_to(1.0)
+
+    def run_to(self, at_s: float) -> None:
+        self.clock.call_at(at_s, lambda: None)
+        while self.clock.now() < at_s:
+            assert self.clock.step()
+
+    def speak(self) -> None:
+        self.silent.publish("up", b"up", qos=1, retain=False, expiry_s=None)
+        self.other.publish("down", b"down", qos=1, retain=False, expiry_s=None)
+
+    def heard(self, transport: MemoryTransport) -> list[str]:
+        """Returns the kinds of what came, in order of name."""
+        told = self.told[transport]
+        return sorted(type(one).__name__ for one in told if not isinstance(one, Up))
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("ways", [("up",), ("down",), BOTH_WAYS])
+class TestSilence:
+    def test_holds_what_goes_these_ways(self, ways: tuple[Way, ...], linked: bool) -> None:
+        pair = Pair(linked)
+        pair.silent.silence(15.0, ways)
+        pair.speak()
+        pair.run_to(2.0)
+        assert pair.heard(pair.silent) == ["Arrived"] * ("down" not in ways)
+        assert pair.heard(pair.other) == ["Arrived"] * ("up" not in ways) + ["Flushed"]
+        pair.silent.resume()
+        pair.run_to(3.0)
+        assert pair.heard(pair.silent) == ["Arrived", "Flushed"]
+        assert pair.heard(pair.other) == ["Arrived", "Flushed"]
+
+    def test_is_borne_for_a_time(self, ways: tuple[Way, ...], linked: bool) -> None:
+        pair = Pair(linked)
+        pair.silent.silence(15.0, ways)
+        pair.speak()
+        pair.run_to(20.0)
+        assert isinstance(pair.told[pair.silent][-1], Down)
+        pair.silent.resume()
+        pair.run_to(21.0)
+        assert isinstance(pair.told[pair.silent][-1], Up)
+        assert pair.heard(pair.other) == ["Arrived"] * ("up" not in ways) + ["Flushed"]
 
 
 @pytest.mark.parametrize("seed", range(10))
