@@ -7,6 +7,7 @@ import os
 import pytest
 
 from runtime.ids import COORDINATOR
+from runtime.transfers.pacer import Pacer
 from tests.transfers.line import Line, Link
 
 SIZE_BYTES = 4_000_000
@@ -25,6 +26,17 @@ def test_a_capped_peer_keeps_to_its_rate_and_the_other_does_not(way: str) -> Non
     assert line.now == pytest.approx(SIZE_BYTES / 7.5e6, rel=0.25)
     line.run(2)
     assert line.now == pytest.approx(SIZE_BYTES / 5e5, rel=0.1)
+
+
+def test_waiting_for_a_turn_costs_nothing_of_a_cap() -> None:
+    """Beside another that fills a fast link, a chunk of its own is sent later than it might."""
+    pacer = Pacer(1e6)
+    now, sent_bytes = 0.0, 0
+    while now < 20.0:
+        now = pacer.ready_at(now) + 0.1
+        pacer.spend(125_000, now)
+        sent_bytes += 125_000
+    assert sent_bytes / now == pytest.approx(1e6, rel=0.02)
 
 
 def test_a_cap_can_be_lifted() -> None:
