@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,9 +19,9 @@ from benchmarks.arbiter.party import Counts
 from benchmarks.arbiter.sampler import Sample
 from coordinator.broker import EmbeddedBroker
 from coordinator.broker.embedded import Kind
-from coordinator.fleet import SharedLink
 from coordinator.rehearsal.crew import Child, Crew
-from coordinator.rehearsal.shared_link import shared_link
+from coordinator.rehearsal.link_proxy import LinkProxy
+from runtime.broker_url import BrokerUrl
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.wire import decode_json, encode_json
 
@@ -29,6 +30,8 @@ MBPS = 1e6 / 8
 """Bytes per second."""
 SETTLING_S = 2.0
 """Windows start at 32 KiB, and on a slow link take this long to find its rate."""
+_STALL_AT_S = 4.0
+_STALL_S = 0.6
 _PATIENCE_S = 60.0
 _POLL_S = 0.05
 
@@ -47,6 +50,8 @@ class Case:
     budget_mbps: float | None = None
     device_mbps: float | None = None
     """What every device keeps to by itself, in what it sends."""
+    stalls: bool = False
+    """Whether the link holds all bytes for a while, soon after the beginning."""
 
     @property
     def link_bytes_per_s(self) -> float:
@@ -70,8 +75,7 @@ def measure(case: Case, broker: Kind, seconds: float) -> dict[DeviceId, float]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(EmbeddedBroker(broker, folder / "broker")).url
-        link = SharedLink(case.link_mbps, case.link_mbps)
-        via = stack.enter_context(shared_link(link, url))
+        via = stack.enter_context(_link(case, url))
         parts = case.parts(url, via, SETTLING_S + seconds)
         with _signals_kept(), Crew() as crew:
             hub, *_ = [_start(crew, part, folder) for part in parts]
@@ -89,6 +93,27 @@ def rates(samples: Sequence[Sample], busy: set[DeviceId], seconds: float) -> dic
         if begins_s <= one.at_s < begins_s + seconds:
             total[one.device] += one.size_bytes / seconds
     return total
+
+
+@contextlib.contextmanager
+def _link(case: Case, broker: str) -> Iterator[str]:
+    """Yields the coordinator's way to the broker."""
+    rate = _bytes_per_s(case.link_mbps)
+    if rate is None:
+        yield broker
+        return
+    port = BrokerUrl.parse(broker).port
+    with LinkProxy(port, up_bytes_per_s=rate, down_bytes_per_s=rate) as proxy:
+        ends_s = (_STALL_AT_S, _STALL_AT_S + _STALL_S)
+        timers = [
+            threading.Timer(at_s, act)
+            for at_s, act in zip(ends_s, (proxy.stall, proxy.resume), strict=True)
+        ]
+        for timer in timers if case.stalls else ():
+            timer.start()
+        yield proxy.via(broker)
+        for timer in timers:
+            timer.cancel()
 
 
 @contextlib.contextmanager

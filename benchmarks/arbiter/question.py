@@ -7,6 +7,7 @@ from itertools import product
 from statistics import median
 from typing import Literal
 
+import attrs
 from attrs import frozen
 
 from benchmarks.arbiter.case import MBPS, Case, Way
@@ -99,10 +100,15 @@ def questions(promises: Iterable[str], links_mbps: Iterable[float]) -> list[Ques
 
 
 def _shares(way: Way, link_mbps: float) -> list[Question]:
-    return [
+    asked = [
         Question("shares", case, f"1:{weight:.0f}, {how}")
         for weight in WEIGHTS
         for how, case in _links(way, link_mbps, (Peer(FIRST), Peer(SECOND, weight)))
+    ]
+    paced = [one for one in asked[-3:] if one.case.budget_mbps is not None]
+    return asked + [
+        attrs.evolve(one, case=attrs.evolve(one.case, stalls=True), told=f"{one.told}, stalls")
+        for one in paced
     ]
 
 
