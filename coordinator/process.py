@@ -37,6 +37,7 @@ from runtime.guarded import Guarded
 from runtime.host import Host
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.incarnation import next_incarnation
+from runtime.letters import ANSWERED
 from runtime.parent_watch import end_with_parent
 from runtime.party import Party
 from runtime.presence import CoordinatorPresence
@@ -80,7 +81,7 @@ def run_coordinator(
     clock = WallClock()
     ending = Ending(clock)
     limits = attrs.evolve(paced(job), letter_bytes=largest_letter_bytes(job, fleet, executor))
-    party = Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(limits))
+    party = Party(react, state, FleetTopics(fleet.name), COORDINATOR, Courier(limits, ANSWERED))
     host = Host(
         party,
         transport=MqttTransport(

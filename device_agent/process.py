@@ -27,6 +27,7 @@ from runtime.guarded import Guarded
 from runtime.host import Host
 from runtime.ids import DeviceId
 from runtime.incarnation import next_incarnation
+from runtime.letters import ANSWERED
 from runtime.optimisers import OPTIMISERS
 from runtime.parent_watch import end_with_parent
 from runtime.party import Party
@@ -62,7 +63,7 @@ def run_agent(config: AgentConfig, *, with_parent: bool = False) -> Exit:
     ending = Ending(clock)
     device = DeviceId(config.agent.device)
     letter_bytes = config.limits.announced.transfer_bytes
-    courier = Courier(CourierLimits(letter_bytes=letter_bytes, takes_ahead=True))
+    courier = Courier(CourierLimits(letter_bytes=letter_bytes, takes_ahead=True), ANSWERED)
     state = AgentState(birth, leave_within_s=config.agent.leave_within_s)
     party = Party(react, state, Fleet(config.agent.fleet), device, courier)
     host = Host(

@@ -27,15 +27,16 @@ def _session(raw: Raw) -> Session:
 
 def read_offer(raw: Raw, _: Any = None) -> Offer:
     id, kind, size, digest = raw["id"], raw["kind"], raw["size"], raw["digest"]
-    body = raw.get("body")
+    body, receipt = raw.get("body"), raw.get("receipt")
     if (
         type(id) is int
         and type(kind) is str
         and type(size) is int
         and type(digest) is bytes
         and (body is None or type(body) is bytes)
+        and (receipt is None or type(receipt) is int)
     ):
-        return Offer(_session(raw), id, kind, size, digest, body)
+        return Offer(_session(raw), id, kind, size, digest, body, receipt)
     raise WireError("a field of an Offer has another type")
 
 
@@ -80,6 +81,7 @@ def write_offer(offer: Offer) -> Raw:
         "size": offer.size,
         "digest": offer.digest,
         "body": offer.body,
+        "receipt": offer.receipt,
     }
 
 

@@ -34,6 +34,8 @@ class Offer:
     size: int
     digest: bytes
     body: bytes | None = None
+    receipt: int | None = None
+    """A letter of the receiver's that is here and whole: a receipt that rides along."""
 
 
 @frozen

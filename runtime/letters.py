@@ -212,4 +212,6 @@ LETTERS: dict[str, type[Letter]] = {
     "program": ProgramDelivery,
     "refusal": Refusal,
 }
+ANSWERED = frozenset({"step", "gradient"})
+"""Kinds of letter that a letter the other way follows, so that receipts can ride on it."""
 KINDS: dict[type[Letter], str] = {letter: kind for kind, letter in LETTERS.items()}

@@ -55,7 +55,8 @@ from runtime.topics import (
     Payload,
     Topic,
 )
-from runtime.transfers.courier import Confirmed, Courier, Deliver, Output, Rejected, Transmit
+from runtime.transfers.courier import Courier
+from runtime.transfers.outputs import Confirmed, Deliver, Output, Rejected, Transmit
 from runtime.transport.base import Arrived, Down, Flushed, Up
 from runtime.vigil import Rhythm, Vigil
 from runtime.wire import decode, decode_json, encode, encode_json

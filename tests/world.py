@@ -26,6 +26,7 @@ from runtime.effects import Halt
 from runtime.exits import Exit
 from runtime.host import Host
 from runtime.ids import COORDINATOR, DeviceId
+from runtime.letters import ANSWERED
 from runtime.optimisers import OPTIMISERS, OptimiserSpec
 from runtime.party import Party
 from runtime.presence import CoordinatorPresence, DevicePresence
@@ -205,7 +206,7 @@ class World:
             positions=positions,
         )
         will = CoordinatorPresence(state.incarnation, "lost")
-        party = Party(coordinator_react, state, FLEET, COORDINATOR, Courier(self.limits))
+        party = Party(coordinator_react, state, FLEET, COORDINATOR, Courier(self.limits, ANSWERED))
         self._launch(COORDINATOR, party, executor, encode_json(will))
 
     def _start_device(self, name: DeviceId) -> None:
@@ -220,7 +221,7 @@ class World:
         )
         will = DevicePresence(name, birth.incarnation, "lost")
         limits = attrs.evolve(self.limits, takes_ahead=True)
-        party = Party(agent_react, AgentState(birth), FLEET, name, Courier(limits))
+        party = Party(agent_react, AgentState(birth), FLEET, name, Courier(limits, ANSWERED))
         self._launch(name, party, executor, encode_json(will))
 
     def _launch(self, name: DeviceId, party: Party[Any], executor: Any, will: bytes) -> None:

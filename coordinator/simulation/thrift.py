@@ -9,12 +9,13 @@ import attrs
 
 from runtime.frames import Chunk, Frame
 from runtime.ids import DeviceId
-from runtime.letters import Probe, RoundOrder
+from runtime.letters import ANSWERED, Probe, RoundOrder
 from runtime.machine_effects import MachineEffect
 from runtime.machine_events import MachineEvent, Received
 from runtime.party import Machine
 from runtime.tensors import PackedTensor
-from runtime.transfers.courier import Courier, CourierLimits, Output
+from runtime.transfers.courier import Courier, CourierLimits
+from runtime.transfers.outputs import Output
 
 S = TypeVar("S")
 
@@ -43,7 +44,7 @@ class ThriftyCourier(Courier):
     """A courier whose letters and chunks share their bytes with those of all others."""
 
     def __init__(self, limits: CourierLimits, shelf: Shelf) -> None:
-        super().__init__(limits)
+        super().__init__(limits, ANSWERED)
         self._shelf = shelf
 
     def send(self, peer: DeviceId, kind: str, body: bytes, now: float) -> list[Output]:

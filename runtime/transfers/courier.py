@@ -8,7 +8,9 @@ and keeps what it hands to the transport short. Only chunks, and letters sent ah
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 
+import attrs
 from attrs import frozen
 
 from runtime.frames import Chunk, Frame, Grant, Offer, Range, Receipt, Session
@@ -20,6 +22,8 @@ from runtime.transfers.exchange import Exchange
 from runtime.transfers.inbox import STALL_S, Arrival, Inbox
 from runtime.transfers.link_rate import LinkRate
 from runtime.transfers.outbox import Outbox
+from runtime.transfers.outputs import Confirmed, Deliver, Output, Rejected, Transmit
+from runtime.transfers.owed import Owed
 from runtime.transfers.pacer import Pacer
 
 _LEAST_SEND_WINDOW_BYTES = 512 * 1024
@@ -41,48 +45,14 @@ class CourierLimits:
     """Hard cap on what this party asks for."""
 
 
-@frozen
-class Transmit:
-    """Put this frame on the wire towards `peer`."""
-
-    peer: DeviceId
-    frame: Frame
-
-
-@frozen
-class Deliver:
-    """A whole letter came from `peer`."""
-
-    peer: DeviceId
-    kind: str
-    body: bytes
-
-
-@frozen
-class Rejected:
-    """`peer` will not take a letter of this kind."""
-
-    peer: DeviceId
-    kind: str
-    reason: str
-
-
-@frozen
-class Confirmed:
-    """`peer` has a letter of this kind, whole."""
-
-    peer: DeviceId
-    kind: str
-
-
-Output = Transmit | Deliver | Rejected | Confirmed
-
-
 class Courier:
     """Sans-IO: every method returns what to do, and `deadline` says when to call `tick`."""
 
-    def __init__(self, limits: CourierLimits) -> None:
+    def __init__(self, limits: CourierLimits, answered: Container[str] = ()) -> None:
+        """Receipts for letters of a kind in `answered` wait a little for a letter to ride on."""
         self._limits = limits
+        self._answered = answered
+        self._owed = Owed()
         self._sessions: dict[DeviceId, Exchange] = {}
         self._due = Deadlines(self._deadline_of)
         self._granted_bytes = 0
@@ -110,6 +80,7 @@ class Courier:
 
     def close(self, peer: DeviceId) -> None:
         """Forgets `peer`."""
+        self._owed.pay(peer)
         exchange = self._sessions.pop(peer, None)
         if exchange is not None:
             self._granted_bytes -= exchange.granted_bytes
@@ -179,29 +150,22 @@ class Courier:
             case Offer():
                 if self._down_pacer and frame.body is not None:
                     self._down_pacer.spend(len(frame.body), now)
-                return self._answer(peer, exchange, inbox.offered(frame, now), now)
+                outputs = self._rode(peer, exchange, frame, now)
+                return outputs + self._answer(peer, exchange, inbox.offered(frame, now), now)
             case Chunk():
                 return self._answer(peer, exchange, inbox.arrived(frame, now), now)
             case Grant():
                 outbox.granted(frame, now)
                 return self._outward(peer, exchange, now)
             case Receipt():
-                kind = outbox.receipted(frame)
-                outputs = self._outward(peer, exchange, now)
-                if kind is not None:
-                    outputs.append(
-                        Confirmed(peer, kind)
-                        if frame.refused is None
-                        else Rejected(peer, kind, frame.refused)
-                    )
-                return outputs
+                return self._receipted(peer, exchange, frame, now)
 
     def tick(self, now: float) -> list[Output]:
         """Repeats what has gone unanswered for too long."""
         due = self._due.take_until(now)
         for peer in due:
             self._sessions[peer].inbox.expire(now)
-        return self._pump(due, now)
+        return self._overdue(now) + self._pump(due, now)
 
     def deadline(self, now: float, before_s: float = math.inf) -> float | None:
         """Returns when `tick` is due; perhaps None where that is not before `before_s`."""
@@ -212,6 +176,9 @@ class Courier:
             ready_s = pacer.ready_at(now)
             if ready_s > now and (earliest is None or ready_s < earliest):
                 earliest = ready_s
+        owed_s = self._owed.deadline()
+        if owed_s is not None and (earliest is None or owed_s < earliest):
+            earliest = owed_s
         return earliest
 
     @property
@@ -235,12 +202,44 @@ class Courier:
         now: float,
     ) -> list[Output]:
         receipt, arrival = answer
+        if receipt is not None and arrival is not None and arrival.kind in self._answered:
+            receipt = self._owed.owe(peer, receipt, now)
         outputs: list[Output] = [] if receipt is None else [Transmit(peer, receipt)]
         outputs += self._inward(peer, exchange, now)
         if arrival is not None:
             # What follows from a letter comes last: it finds the windows as they then are.
             outputs.append(Deliver(peer, arrival.kind, arrival.body))
         return outputs
+
+    def _receipted(
+        self, peer: DeviceId, exchange: Exchange, receipt: Receipt, now: float
+    ) -> list[Output]:
+        kind = exchange.outbox.receipted(receipt)
+        outputs = self._outward(peer, exchange, now)
+        if kind is not None:
+            refused = receipt.refused
+            outputs.append(
+                Confirmed(peer, kind) if refused is None else Rejected(peer, kind, refused)
+            )
+        return outputs
+
+    def _rode(self, peer: DeviceId, exchange: Exchange, offer: Offer, now: float) -> list[Output]:
+        """Takes the receipt that came with an offer."""
+        if offer.receipt is None:
+            return []
+        return self._receipted(peer, exchange, Receipt(offer.session, offer.receipt), now)
+
+    def _offer(self, peer: DeviceId, offer: Offer) -> Transmit:
+        """Sends an offer, with the receipt that waited for it."""
+        owed = self._owed.pay(peer)
+        return Transmit(peer, attrs.evolve(offer, receipt=owed.id) if owed else offer)
+
+    def _overdue(self, now: float) -> list[Output]:
+        """Sends the receipts that have waited long enough."""
+        if not self._up:
+            return []
+        owed = [(peer, self._owed.pay(peer)) for peer in self._owed.overdue(now)]
+        return [Transmit(peer, receipt) for peer, receipt in owed if receipt]
 
     def _pump(self, peers: tuple[DeviceId, ...], now: float) -> list[Output]:
         """Goes on in both directions with peers for which the time has come."""
@@ -249,7 +248,7 @@ class Courier:
         outputs: list[Output] = []
         for peer in peers:
             exchange = self._sessions[peer]
-            outputs += [Transmit(peer, offer) for offer in exchange.outbox.offers(now)]
+            outputs += [self._offer(peer, offer) for offer in exchange.outbox.offers(now)]
             self._settle(exchange)
             self._granting.wake(peer)
             self._sending.wake(peer)
@@ -274,7 +273,7 @@ class Courier:
         if not self._up:
             return []
         outbox = exchange.outbox
-        outputs: list[Output] = [Transmit(peer, offer) for offer in outbox.offers(now)]
+        outputs: list[Output] = [self._offer(peer, offer) for offer in outbox.offers(now)]
         if outbox.bulk_bytes() is not None:
             self._sending.wake(peer)
         outputs += self._shared(now)
@@ -329,7 +328,10 @@ class Courier:
             size_bytes = outbox.bulk_bytes() or 0
             ahead_bytes += size_bytes
             self._caps.spend_to_peer(peer, size_bytes, now)
-            outputs.append(Transmit(peer, outbox.next_bulk(now)))
+            bulk = outbox.next_bulk(now)
+            outputs.append(
+                self._offer(peer, bulk) if isinstance(bulk, Offer) else Transmit(peer, bulk)
+            )
             self._note(peer, self._sessions[peer], None)
         return outputs
 

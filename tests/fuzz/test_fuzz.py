@@ -35,7 +35,7 @@ def test_a_planted_defect_is_found(targets: list[Target]) -> None:
         return 1 // (offer.size + 1)
 
     (offers,) = [target for target in targets if target.name == "Offer"]
-    tally = fuzz(attrs.evolve(offers, decode=careless), 2000, seed=1)
+    tally = fuzz(attrs.evolve(offers, decode=careless), 10_000, seed=1)
     assert any("ZeroDivisionError" in escape for escape in tally.escapes)
 
 

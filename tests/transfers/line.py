@@ -10,8 +10,10 @@ from attrs import define, field, frozen
 
 from runtime.frames import Chunk, Frame, Grant, Session
 from runtime.ids import COORDINATOR, DeviceId
+from runtime.letters import ANSWERED
 from runtime.topics import FRAMES, Direction
-from runtime.transfers.courier import Courier, CourierLimits, Deliver, Output, Rejected, Transmit
+from runtime.transfers.courier import Courier, CourierLimits
+from runtime.transfers.outputs import Deliver, Output, Rejected, Transmit
 from runtime.virtual import VirtualClock
 from runtime.wire import encode
 
@@ -89,7 +91,7 @@ class Line:
         self.parties: dict[DeviceId, Party] = {}
         for name in (COORDINATOR, *self.names):
             agreed = attrs.evolve(limits or CourierLimits(), takes_ahead=name != COORDINATOR)
-            self.parties[name] = Party(name, Courier(agreed))
+            self.parties[name] = Party(name, Courier(agreed, ANSWERED))
         for name in self.names:
             self.hub.courier.open(name, Session(1, 1))
             self.parties[name].courier.open(COORDINATOR, Session(1, 1))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from runtime.frames import Chunk, Frame, Grant, Offer, Receipt, Session
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.topics import CHUNK_LIMIT_BYTES
-from runtime.transfers.courier import Courier, CourierLimits, Deliver, Output, Transmit
+from runtime.transfers.courier import Courier, CourierLimits
 from runtime.transfers.outbox import Outbox
+from runtime.transfers.outputs import Deliver, Output, Transmit
 
 BOARD = DeviceId("board-0")
 SESSION = Session(1, 1)

@@ -44,7 +44,9 @@ _ORDER = RoundOrder(
 MESSAGES: dict[str, object] = {
     "frame-offer-inline": Offer(_SESSION, 1, "step", 2, b"\x01" * 32, b"hi"),
     "frame-offer-large": Offer(_SESSION, 2, "order", 25_000_000, b"\x02" * 32),
+    "frame-offer-answering": Offer(_SESSION, 3, "gradient", 2, b"\x03" * 32, b"ho", 7),
     "frame-grant": Grant(_SESSION, 2, ((0, 65_536), (65_536, 4_096))),
+    "frame-grant-ahead": Grant(_SESSION, 3, ((0, 4_096),), 65_536),
     "frame-chunk": Chunk(_SESSION, 2, 65_536, 0xDEADBEEF, b"\x00\xff" * 8),
     "frame-receipt": Receipt(_SESSION, 2),
     "frame-receipt-refusal": Receipt(_SESSION, 3, "25 bytes are more than the limit of 24"),

@@ -1,0 +1,45 @@
+"""What a courier wants done: frames to be sent, and news of letters."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from runtime.frames import Frame
+from runtime.ids import DeviceId
+
+
+@frozen
+class Transmit:
+    """Put this frame on the wire towards `peer`."""
+
+    peer: DeviceId
+    frame: Frame
+
+
+@frozen
+class Deliver:
+    """A whole letter came from `peer`."""
+
+    peer: DeviceId
+    kind: str
+    body: bytes
+
+
+@frozen
+class Rejected:
+    """`peer` will not take a letter of this kind."""
+
+    peer: DeviceId
+    kind: str
+    reason: str
+
+
+@frozen
+class Confirmed:
+    """`peer` has a letter of this kind, whole."""
+
+    peer: DeviceId
+    kind: str
+
+
+Output = Transmit | Deliver | Rejected | Confirmed
