@@ -23,7 +23,7 @@ from benchmarks.round_trip import KINDS
 
 LINKS_MBPS = (8.0, 40.0)
 BRIEFLY = ("--links", "8", "--seconds", "4", "--runs", "1")
-"""For `make bench`: three or four minutes."""
+"""For `make bench`: five minutes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
