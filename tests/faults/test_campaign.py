@@ -19,7 +19,7 @@ from tests.faults.shrink import shrink
 
 SEEDS = range(60)
 FOUND_WITHIN = 60
-"""Seeds until a planted defect shows; the slowest takes 43."""
+"""Seeds until a planted defect shows; the slowest takes 36."""
 
 
 @pytest.fixture
