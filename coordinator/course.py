@@ -31,17 +31,25 @@ def happened(name: str, **facts: Any) -> Record:
 def begin_round(state: CoordinatorState, plan: Plan, now: float) -> Outcome:
     """Gives every device its part; those that are not there are dropped, or waited for."""
     effects: list[MachineEffect] = []
-    state = attrs.evolve(state, stage="training", trains_since_s=now)
-    number = state.attempts_made + 1
+    attempt = AttemptKey(state.round, state.attempts_made + 1)
+    begun = {
+        one.device: Duty(one, attempt, phase="preparing")
+        for one in plan.assignments
+        if one.device in state.present
+    }
+    made = attempt.number if begun else state.attempts_made
+    state = attrs.evolve(
+        state, stage="training", trains_since_s=now, attempts_made=made, duties=Roll(begun)
+    )
     for one in plan.assignments:
         down = one.weight if one.weight_down is None else one.weight_down
         effects += [Weigh(one.device, one.weight, down), _cap(one)]
-        duty = Duty(one, AttemptKey(state.round, number))
-        if one.device in state.present:
-            state, more = _begin_attempt(state, duty)
+        if one.device in begun:
+            effects.append(Submit(Prepare(one, attempt)))
         else:
-            state, more = _note_dropped(state, duty, f"it is {state.standing(one.device)}", now)
-        effects += more
+            reason = f"it is {state.standing(one.device)}"
+            state, more = _note_dropped(state, Duty(one, attempt), reason, now)
+            effects += more
     settled, more = settle(state)
     return settled, effects + more
 
