@@ -28,7 +28,9 @@ from runtime.transfers.pacer import Pacer
 
 _LEAST_SEND_WINDOW_BYTES = 512 * 1024
 """Bytes handed to the transport that the broker has not taken yet; more where it takes more in
-a quarter of a second. What peers want beyond waits with us, for the arbiter to share out."""
+a quarter of a second, less where a cap lets go less in that time. What peers want beyond waits
+with us, for the arbiter to share out: in the hands of others it is first come, first served."""
+_SEND_WINDOW_S = 0.25
 
 
 @frozen
@@ -317,7 +319,7 @@ class Courier:
     def _bulk(self, now: float) -> list[Output]:
         outputs: list[Output] = []
         ahead_bytes = self._in_flight_bytes
-        window_bytes = max(_LEAST_SEND_WINDOW_BYTES, self._taken.window_bytes // 2)
+        window_bytes = self._send_window_bytes()
         while ahead_bytes < window_bytes and (
             self._up_pacer is None or (not outputs and self._up_pacer.ready_at(now) <= now)
         ):
@@ -334,6 +336,11 @@ class Courier:
             )
             self._note(peer, self._sessions[peer], None)
         return outputs
+
+    def _send_window_bytes(self) -> float:
+        rate = self._limits.uplink_bytes_per_s
+        most_bytes = math.inf if rate is None else rate * _SEND_WINDOW_S
+        return min(most_bytes, max(_LEAST_SEND_WINDOW_BYTES, self._taken.window_bytes // 2))
 
     def _grant_cost(self, peer: DeviceId) -> int | None:
         exchange = self._sessions.get(peer)
