@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import gc
 import hashlib
 import pstats
 import tempfile
@@ -185,6 +186,7 @@ def _run(job: Job, boards: int, laps: Laps, meter: Meter) -> None:
             for number in range(boards)
         )
     )  # fmt: skip
+    gc.freeze()  # as the coordinator's process does
     clock, ledger, conditions = VirtualClock(), Ledger(), Conditions()
     cast = StandIns(job, Payloads(job, TRACED))
     records = SimulatedRecords(laps, ledger, clock)
