@@ -23,7 +23,6 @@ from runtime.transfers.inbox import STALL_S, Arrival, Inbox
 from runtime.transfers.link_rate import LinkRate
 from runtime.transfers.outbox import Outbox
 from runtime.transfers.outputs import Confirmed, Deliver, Output, Rejected, Transmit
-from runtime.transfers.owed import Owed
 from runtime.transfers.pacer import Pacer
 
 _LEAST_SEND_WINDOW_BYTES = 512 * 1024
@@ -31,6 +30,10 @@ _LEAST_SEND_WINDOW_BYTES = 512 * 1024
 a quarter of a second, less where a cap lets go less in that time. What peers want beyond waits
 with us, for the arbiter to share out: in the hands of others it is first come, first served."""
 _SEND_WINDOW_S = 0.25
+_RIDE_S = 0.25
+"""How long a receipt waits for an offer: well below what its sender waits for it, which is longer
+where we have asked for every byte and will ask again for what does not come."""
+_LONG_RIDE_S = 10.0
 
 
 @frozen
@@ -54,7 +57,6 @@ class Courier:
         """Receipts for letters of a kind in `answered` wait a little for a letter to ride on."""
         self._limits = limits
         self._answered = answered
-        self._owed = Owed()
         self._sessions: dict[DeviceId, Exchange] = {}
         self._due = Deadlines(self._deadline_of)
         self._granted_bytes = 0
@@ -82,7 +84,6 @@ class Courier:
 
     def close(self, peer: DeviceId) -> None:
         """Forgets `peer`."""
-        self._owed.pay(peer)
         exchange = self._sessions.pop(peer, None)
         if exchange is not None:
             self._granted_bytes -= exchange.granted_bytes
@@ -152,10 +153,17 @@ class Courier:
             case Offer():
                 if self._down_pacer and frame.body is not None:
                     self._down_pacer.spend(len(frame.body), now)
-                outputs = self._rode(peer, exchange, frame, now)
-                return outputs + self._answer(peer, exchange, inbox.offered(frame, now), now)
+                outputs: list[Output] = []
+                if frame.receipt is not None:
+                    receipt = Receipt(frame.session, frame.receipt)
+                    outputs = self._receipted(peer, exchange, receipt, now)
+                    # A repeated offer carries none, and is the same offer.
+                    frame = attrs.evolve(frame, receipt=None)
+                answer = inbox.offered(frame, now)
+                return outputs + self._answer(peer, exchange, answer, now, now + _RIDE_S)
             case Chunk():
-                return self._answer(peer, exchange, inbox.arrived(frame, now), now)
+                answer = inbox.arrived(frame, now)
+                return self._answer(peer, exchange, answer, now, now + _LONG_RIDE_S)
             case Grant():
                 outbox.granted(frame, now)
                 return self._outward(peer, exchange, now)
@@ -167,7 +175,7 @@ class Courier:
         due = self._due.take_until(now)
         for peer in due:
             self._sessions[peer].inbox.expire(now)
-        return self._overdue(now) + self._pump(due, now)
+        return self._pump(due, now)
 
     def deadline(self, now: float, before_s: float = math.inf) -> float | None:
         """Returns when `tick` is due; perhaps None where that is not before `before_s`."""
@@ -178,9 +186,6 @@ class Courier:
             ready_s = pacer.ready_at(now)
             if ready_s > now and (earliest is None or ready_s < earliest):
                 earliest = ready_s
-        owed_s = self._owed.deadline()
-        if owed_s is not None and (earliest is None or owed_s < earliest):
-            earliest = owed_s
         return earliest
 
     @property
@@ -202,10 +207,12 @@ class Courier:
         exchange: Exchange,
         answer: tuple[Receipt | None, Arrival | None],
         now: float,
+        owed_until_s: float,
     ) -> list[Output]:
         receipt, arrival = answer
         if receipt is not None and arrival is not None and arrival.kind in self._answered:
-            receipt = self._owed.owe(peer, receipt, now)
+            receipt = exchange.owe(receipt, owed_until_s)
+            self._due.look(peer, owed_until_s)
         outputs: list[Output] = [] if receipt is None else [Transmit(peer, receipt)]
         outputs += self._inward(peer, exchange, now)
         if arrival is not None:
@@ -225,23 +232,10 @@ class Courier:
             )
         return outputs
 
-    def _rode(self, peer: DeviceId, exchange: Exchange, offer: Offer, now: float) -> list[Output]:
-        """Takes the receipt that came with an offer."""
-        if offer.receipt is None:
-            return []
-        return self._receipted(peer, exchange, Receipt(offer.session, offer.receipt), now)
-
     def _offer(self, peer: DeviceId, offer: Offer) -> Transmit:
         """Sends an offer, with the receipt that waited for it."""
-        owed = self._owed.pay(peer)
+        owed = self._sessions[peer].pay()
         return Transmit(peer, attrs.evolve(offer, receipt=owed.id) if owed else offer)
-
-    def _overdue(self, now: float) -> list[Output]:
-        """Sends the receipts that have waited long enough."""
-        if not self._up:
-            return []
-        owed = [(peer, self._owed.pay(peer)) for peer in self._owed.overdue(now)]
-        return [Transmit(peer, receipt) for peer, receipt in owed if receipt]
 
     def _pump(self, peers: tuple[DeviceId, ...], now: float) -> list[Output]:
         """Goes on in both directions with peers for which the time has come."""
@@ -251,6 +245,8 @@ class Courier:
         for peer in peers:
             exchange = self._sessions[peer]
             outputs += [self._offer(peer, offer) for offer in exchange.outbox.offers(now)]
+            if exchange.owed_until_s is not None and exchange.owed_until_s <= now:
+                outputs += [Transmit(peer, owed) for owed in [exchange.pay()] if owed]
             self._settle(exchange)
             self._granting.wake(peer)
             self._sending.wake(peer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
-from runtime.frames import Session
+from runtime.frames import Receipt, Session
 from runtime.transfers.inbox import Inbox
 from runtime.transfers.outbox import Outbox
 
@@ -20,6 +20,21 @@ class Exchange:
     """As far as the budget of the connection has been charged for it."""
     held_until_s: float | None = None
     """When a cap lets the peer go on."""
+    owed: Receipt | None = None
+    """Waits for an offer to ride on, as TCP's acknowledgements do for data."""
+    owed_until_s: float | None = None
+    """When it goes alone."""
+
+    def owe(self, receipt: Receipt, until_s: float) -> Receipt | None:
+        """Keeps a receipt back; returns the one before it, which waits no longer."""
+        earlier = self.pay()
+        self.owed, self.owed_until_s = receipt, until_s
+        return earlier
+
+    def pay(self) -> Receipt | None:
+        """Returns the receipt that was kept back, which is settled with that."""
+        receipt, self.owed, self.owed_until_s = self.owed, None, None
+        return receipt
 
     @property
     def held_bytes(self) -> int:
@@ -28,5 +43,10 @@ class Exchange:
 
     def deadline(self) -> float | None:
         """Returns when one of the two has to be looked at again, or a cap be asked."""
-        times = (self.outbox.deadline(), self.inbox.deadline(), self.held_until_s)
+        times = (
+            self.outbox.deadline(),
+            self.inbox.deadline(),
+            self.held_until_s,
+            self.owed_until_s,
+        )
         return min((at_s for at_s in times if at_s is not None), default=None)

@@ -22,6 +22,8 @@ _LEAST_WAITING = 8
 """What may wait to be offered, of small letters and of large ones: so many bytes, or letters. An
 honest peer lets hardly any wait."""
 _RETRY_S = 1.0
+_CONFIRM_S = 20.0
+"""Once everything is sent, what was lost is for the receiver to ask for."""
 _LONGEST_RETRY_S = 8.0
 
 
@@ -143,6 +145,8 @@ class Outbox:
         del outgoing.wanted[offset, length]
         data = outgoing.body[offset : offset + length]
         self._postpone(outgoing, now)
+        if offset + length == len(outgoing.body):
+            outgoing.retry_at = max(outgoing.retry_at, now + _CONFIRM_S)
         return Chunk(self._session, outgoing.id, offset, zlib.crc32(data), data)
 
     def resume(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from runtime.frames import Receipt, Session
+import attrs
+
+from runtime.frames import Offer, Session
 from runtime.ids import COORDINATOR
-from runtime.transfers.owed import Owed
+from runtime.transfers.courier import Courier, CourierLimits
 from tests.transfers.line import Line, Weather
 from tests.transfers.test_delivery import BOARD, bulk
 
@@ -33,6 +35,27 @@ def test_one_that_nothing_answers_comes_alone_and_in_time() -> None:
     assert line.now < 0.3
     line.settle()
     assert line.log == {"offer": 1, "receipt": 1}
+
+
+def test_of_a_letter_that_was_asked_for_it_waits_longer() -> None:
+    line = Line()
+    line.post(BOARD, "step", bulk(50_000))
+    line.run(1)
+    line.run_until(line.now + 1.5)
+    line.post(COORDINATOR, "gradient", bulk(2000, 1), BOARD)
+    line.settle()
+    # Offered once: its sender waited as long.
+    assert (line.log["offer"], line.log["receipt"]) == (2, 1)
+
+
+def test_a_repeated_offer_is_the_same_offer() -> None:
+    hub, session = Courier(CourierLimits()), Session(1, 1)
+    hub.open(BOARD, session)
+    hub.connected(0.0)
+    first = Offer(session, 1, "result", 500_000, b"d" * 32, receipt=1)
+    hub.received(BOARD, first, 0.0)
+    hub.received(BOARD, attrs.evolve(first, receipt=None), 1.0)
+    assert hub.counts() == {}
 
 
 def test_letters_that_nobody_answers_are_confirmed_at_once() -> None:
@@ -68,15 +91,3 @@ def test_a_session_that_ended_is_owed_nothing() -> None:
     line.run(1)
     line.hub.courier.close(BOARD)
     assert line.hub.courier.tick(line.now + 60.0) == []
-
-
-def test_the_earliest_is_due_first() -> None:
-    owed, session = Owed(), Session(1, 1)
-    assert owed.deadline() is None
-    owed.owe(BOARD, Receipt(session, 1), 1.0)
-    other = COORDINATOR
-    owed.owe(other, Receipt(session, 1), 1.1)
-    assert owed.owe(BOARD, Receipt(session, 2), 1.2) == Receipt(session, 1)
-    assert owed.overdue(1.36) == [other]
-    assert owed.pay(other) == Receipt(session, 1)
-    assert owed.overdue(2.0) == [BOARD]
