@@ -43,9 +43,12 @@ def _known_dtype(_: PackedTensor, __: Attribute[str], dtype: object) -> None:
 def _sane_shape(_: PackedTensor, __: Attribute[tuple[int, ...]], shape: object) -> None:
     if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
         raise WireError(f"tensor shape is not a tuple of at most {_MOST_DIMENSIONS} sizes")
-    if not all(type(size) is int and 0 <= size <= _MOST_ELEMENTS for size in shape):
-        raise WireError(f"tensor shape {_shown(shape)} holds something that is not a size")
-    if math.prod(max(size, 1) for size in shape) > _MOST_ELEMENTS:
+    elements = 1
+    for size in shape:
+        if type(size) is not int or not 0 <= size <= _MOST_ELEMENTS:
+            raise WireError(f"tensor shape {_shown(shape)} holds something that is not a size")
+        elements *= size or 1
+    if elements > _MOST_ELEMENTS:
         raise WireError(f"tensor shape {_shown(shape)} has more than {_MOST_ELEMENTS} elements")
 
 
