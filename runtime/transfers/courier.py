@@ -148,24 +148,14 @@ class Courier:
         if exchange is None or frame.session != exchange.session:
             self._count({"frame of another session": 1})
             return []
-        outbox, inbox = exchange.outbox, exchange.inbox
         match frame:
             case Offer():
-                if self._down_pacer and frame.body is not None:
-                    self._down_pacer.spend(len(frame.body), now)
-                outputs: list[Output] = []
-                if frame.receipt is not None:
-                    receipt = Receipt(frame.session, frame.receipt)
-                    outputs = self._receipted(peer, exchange, receipt, now)
-                    # A repeated offer carries none, and is the same offer.
-                    frame = attrs.evolve(frame, receipt=None)
-                answer = inbox.offered(frame, now)
-                return outputs + self._answer(peer, exchange, answer, now, now + _RIDE_S)
+                return self._offered(peer, exchange, frame, now)
             case Chunk():
-                answer = inbox.arrived(frame, now)
+                answer = exchange.inbox.arrived(frame, now)
                 return self._answer(peer, exchange, answer, now, now + _LONG_RIDE_S)
             case Grant():
-                outbox.granted(frame, now)
+                exchange.outbox.granted(frame, now)
                 return self._outward(peer, exchange, now)
             case Receipt():
                 return self._receipted(peer, exchange, frame, now)
@@ -200,6 +190,20 @@ class Courier:
             for reason, count in exchange.inbox.dropped.items():
                 total[reason] = total.get(reason, 0) + count
         return total
+
+    def _offered(
+        self, peer: DeviceId, exchange: Exchange, offer: Offer, now: float
+    ) -> list[Output]:
+        if self._down_pacer and offer.body is not None:
+            self._down_pacer.spend(len(offer.body), now)
+        outputs: list[Output] = []
+        if offer.receipt is not None:
+            receipt = Receipt(offer.session, offer.receipt)
+            outputs = self._receipted(peer, exchange, receipt, now)
+            # A repeated offer carries another one or none, and is the same offer.
+            offer = attrs.evolve(offer, receipt=None)
+        answer = exchange.inbox.offered(offer, now)
+        return outputs + self._answer(peer, exchange, answer, now, now + _RIDE_S)
 
     def _answer(
         self,
