@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from coordinator.cutting.traced_model import FLOAT32_BYTES, Cut, TracedModel
@@ -27,8 +25,6 @@ from runtime.transfers.courier import CourierLimits
 
 _MB = 1e6
 _BYTES_PER_MEGABIT = 1e6 / 8
-_GRANTED_S = 0.3
-"""How much of a known link all devices together may have on its way."""
 
 
 def live_planner(
@@ -95,14 +91,9 @@ def paced(job: Job) -> CourierLimits:
     if planner.name == Unpaced.name:
         return CourierLimits()
     # What devices send is what the coordinator receives, and the other way round.
-    receives = _bytes_per_s(planner.budget_up_mbps)
-    granted_bytes = math.inf if receives is None else receives * _GRANTED_S
     return CourierLimits(
-        # Each peer may have half a second of its own rate on its way. Half a second of the whole
-        # link would all wait in the link, which knows no weights.
-        budget_bytes=int(min(CourierLimits().budget_bytes, granted_bytes)),
         uplink_bytes_per_s=_bytes_per_s(planner.budget_down_mbps),
-        downlink_bytes_per_s=receives,
+        downlink_bytes_per_s=_bytes_per_s(planner.budget_up_mbps),
     )
 
 

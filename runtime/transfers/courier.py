@@ -30,6 +30,9 @@ _LEAST_SEND_WINDOW_BYTES = 512 * 1024
 a quarter of a second, less where a cap lets go less in that time. What peers want beyond waits
 with us, for the arbiter to share out: in the hands of others it is first come, first served."""
 _SEND_WINDOW_S = 0.25
+_GRANTED_S = 0.3
+"""How much of a capped link all peers together may have on its way to us. Each may have half a
+second of its own rate; of the whole link, all of that would wait in it, first come first served."""
 _RIDE_S = 0.25
 """How long a receipt waits for an offer: well below what its sender waits for it, which is longer
 where we have asked for every byte and will ask again for what does not come."""
@@ -60,6 +63,9 @@ class Courier:
         self._sessions: dict[DeviceId, Exchange] = {}
         self._due = Deadlines(self._deadline_of)
         self._granted_bytes = 0
+        rate = limits.downlink_bytes_per_s
+        capped_bytes = math.inf if rate is None else rate * _GRANTED_S
+        self._budget_bytes = min(limits.budget_bytes, capped_bytes)
         self._up = False
         self._now = 0.0
         self._in_flight_bytes = 0
@@ -356,7 +362,7 @@ class Courier:
 
     def _room_bytes(self) -> float:
         # One range may always be under way, however small the budget.
-        return self._limits.budget_bytes - self._granted_bytes if self._granted_bytes else math.inf
+        return self._budget_bytes - self._granted_bytes if self._granted_bytes else math.inf
 
     def _settle(self, exchange: Exchange) -> None:
         outstanding_bytes = exchange.inbox.outstanding_bytes
