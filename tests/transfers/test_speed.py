@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from runtime.ids import COORDINATOR
@@ -109,3 +111,28 @@ class TestSharing:
             shares.append([line.parties[name].courier.held_bytes for name in line.names])
         came = [after - before for before, after in zip(*shares, strict=True)]
         assert [one / sum(came) for one in came] == pytest.approx([0.1, 0.2, 0.3, 0.4], rel=0.1)
+
+    @pytest.mark.parametrize("way", ["up", "down"])
+    def test_weights_count_on_a_slow_link_whose_rate_is_known(self, way: str) -> None:
+        """Nothing may wait in the link, where it is first come, first served."""
+        limits = CourierLimits(uplink_bytes_per_s=1e6, downlink_bytes_per_s=1e6)
+        line = Line(2, limits=limits, up=Link(1e6, 0.02), down=Link(1e6, 0.02))
+        for name, weight in zip(line.names, (1.0, 9.0), strict=True):
+            line.hub.courier.weigh(name, weight)
+            for index in range(16):
+                sender, to = (name, COORDINATOR) if way == "up" else (COORDINATOR, name)
+                line.post(sender, str(name), bulk(MB, index), to)
+        line.run_until(3.0)
+        before = _came(line, way)
+        line.run_until(13.0)
+        came = [now - then for now, then in zip(_came(line, way), before, strict=True)]
+        assert came[1] / sum(came) == pytest.approx(0.9, abs=0.01)
+
+
+def _came(line: Line, way: str) -> list[int]:
+    """Returns the bytes that have come by device, of whole letters and of the one under way."""
+    if way == "up":
+        return [line.sent_bytes[name] for name in line.names]
+    whole = Counter(one.kind for one in line.delivered)
+    held = [line.parties[name].courier.held_bytes for name in line.names]
+    return [MB * whole[str(name)] + part for name, part in zip(line.names, held, strict=True)]
