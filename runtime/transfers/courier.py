@@ -27,10 +27,10 @@ from runtime.transfers.pacer import Pacer
 
 _LEAST_SEND_WINDOW_BYTES = 512 * 1024
 """Bytes handed to the transport that the broker has not taken yet; more where it takes more in
-a quarter of a second, less where a cap lets go less in that time. What peers want beyond waits
+a quarter of a second, less where a cap lets go less in 0.15 s. What peers want beyond waits
 with us, for the arbiter to share out: in the hands of others it is first come, first served."""
-_SEND_WINDOW_S = 0.25
-_GRANTED_S = 0.3
+_SEND_WINDOW_S = 0.15
+_GRANTED_S = 0.25
 """How much of a capped link all peers together may have on its way to us. Each may have half a
 second of its own rate; of the whole link, all of that would wait in it, first come first served."""
 _RIDE_S = 0.25

@@ -71,6 +71,7 @@ class Line:
         boards: int = 1,
         *,
         limits: CourierLimits | None = None,
+        board_limits: CourierLimits | None = None,
         up: Link | None = None,
         down: Link | None = None,
         weather: Weather | None = None,
@@ -90,7 +91,8 @@ class Line:
         self.names = tuple(DeviceId(f"board-{index}") for index in range(boards))
         self.parties: dict[DeviceId, Party] = {}
         for name in (COORDINATOR, *self.names):
-            agreed = attrs.evolve(limits or CourierLimits(), takes_ahead=name != COORDINATOR)
+            agreed = limits if name == COORDINATOR else board_limits or limits
+            agreed = attrs.evolve(agreed or CourierLimits(), takes_ahead=name != COORDINATOR)
             self.parties[name] = Party(name, Courier(agreed, ANSWERED))
         for name in self.names:
             self.hub.courier.open(name, Session(1, 1))

@@ -113,15 +113,18 @@ class TestSharing:
         assert [one / sum(came) for one in came] == pytest.approx([0.1, 0.2, 0.3, 0.4], rel=0.1)
 
     @pytest.mark.parametrize("way", ["up", "down"])
-    def test_weights_count_on_a_slow_link_whose_rate_is_known(self, way: str) -> None:
-        """Nothing may wait in the link, where it is first come, first served."""
+    def test_weights_count_after_a_stall_where_the_rate_is_known(self, way: str) -> None:
+        """Whatever waits in the link waits there for its turn."""
         limits = CourierLimits(uplink_bytes_per_s=1e6, downlink_bytes_per_s=1e6)
-        line = Line(2, limits=limits, up=Link(1e6, 0.02), down=Link(1e6, 0.02))
+        line = Line(2, limits=limits, board_limits=CourierLimits())
+        line.links = {"up": Link(1e6, 0.02), "down": Link(1e6, 0.02)}
         for name, weight in zip(line.names, (1.0, 9.0), strict=True):
             line.hub.courier.weigh(name, weight)
             for index in range(16):
                 sender, to = (name, COORDINATOR) if way == "up" else (COORDINATOR, name)
                 line.post(sender, str(name), bulk(MB, index), to)
+        line.run_until(1.0)
+        line.links[way].free_at_s += 0.6
         line.run_until(3.0)
         before = _came(line, way)
         line.run_until(13.0)
