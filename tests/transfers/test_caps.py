@@ -33,7 +33,7 @@ def test_waiting_for_a_turn_costs_nothing_of_a_cap() -> None:
     pacer = Pacer(1e6)
     now, sent_bytes = 0.0, 0
     while now < 20.0:
-        now = pacer.ready_at(now) + 0.1
+        now = pacer.ready_at(now) + 0.06
         pacer.spend(125_000, now)
         sent_bytes += 125_000
     assert sent_bytes / now == pytest.approx(1e6, rel=0.02)
@@ -60,3 +60,10 @@ def test_small_letters_pass_a_cap() -> None:
     line.post(board, "word", b"now")
     line.run(1)
     assert (line.delivered[0].kind, line.now < 1.2) == ("word", True)
+
+
+def test_a_pause_earns_no_more_than_a_burst_however_large_messages_are() -> None:
+    pacer = Pacer(1000.0)
+    pacer.spend(5000, 0.0)
+    pacer.spend(1000, 100.0)
+    assert pacer.ready_at(100.0) == pytest.approx(100.0 + (1000 - 75) / 1000)

@@ -79,7 +79,7 @@ class TestCaps:
         pacer.spend(0, 100.0)
         for _ in range(200):
             pacer.spend(10, 100.0)
-        assert pacer.ready_at(100.0) == pytest.approx(100.0 + (2000 - 50) / 1000)
+        assert pacer.ready_at(100.0) == pytest.approx(100.0 + (2000 - 75) / 1000)
         assert pacer.ready_at(200.0) == 200.0
 
     def test_a_pacer_needs_a_rate(self) -> None:
