@@ -44,7 +44,7 @@ check: .stamps/operator  ## lint, formatting and types
 bench: .stamps/operator .stamps/agent  ## measure, and write down what was measured
 	.venv/bin/python -m benchmarks
 
-paper: .stamps/operator  ## simulate the paper's experiment, and write its page
+paper: .stamps/operator .stamps/genetic  ## simulate the paper's experiment, and write its page
 	.venv/bin/python -m benchmarks.paper
 
 clean:  ## remove what the targets made, except the runs
@@ -54,6 +54,11 @@ clean:  ## remove what the targets made, except the runs
 .stamps/operator: pyproject.toml constraints.txt
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python $(INSTALL) --editable '.[coordinator,rehearse,dev]'
+	@mkdir -p $(@D) && touch $@
+
+# The genetic planner's library, which only a comparison needs.
+.stamps/genetic: .stamps/operator
+	.venv/bin/python $(INSTALL) --editable '.[genetic]'
 	@mkdir -p $(@D) && touch $@
 
 # What a board gets: the package as it is installed, without torch and without onnx.
