@@ -48,8 +48,6 @@ from runtime.transfers.courier import Courier
 from runtime.transport.mqtt import MqttTransport
 
 _log = logging.getLogger("edgesplit.coordinator")
-_PACING = 1.1
-"""A tenth above the budget, for what MQTT, TLS and TCP add to the bytes that it counts."""
 
 
 def run_coordinator(
@@ -91,7 +89,6 @@ def run_coordinator(
             broker,
             f"edgesplit-{fleet.name}-{COORDINATOR}-{state.incarnation}",
             keepalive_s=keepalive_s,
-            uplink_limit_bytes_per_s=_pacing_bytes_per_s(limits.uplink_bytes_per_s),
         ),
         clock=clock,
         records=record,
@@ -111,11 +108,6 @@ def run_coordinator(
     if ending.halt.code is Exit.OK and _is_complete(job, record):
         save_final_model(executor, job, record)
     return ending.halt
-
-
-def _pacing_bytes_per_s(budget_bytes_per_s: float | None) -> int | None:
-    """Returns what the kernel holds each connection to, which smooths what the budget lets go."""
-    return None if budget_bytes_per_s is None else int(_PACING * budget_bytes_per_s)
 
 
 def _note(record: RunRecord, word: dict[str, Any]) -> None:
