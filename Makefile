@@ -64,7 +64,7 @@ clean:  ## remove what the targets made, except the runs
 # What a board gets: the package as it is installed, without torch and without onnx.
 .stamps/agent: pyproject.toml constraints.txt $(SOURCES)
 	test -x .venv-agent/bin/python || $(PYTHON) -m venv .venv-agent
-	rm -rf build
+	rm -rf build/lib build/bdist.*
 	.venv-agent/bin/python $(INSTALL) .
 	.venv-agent/bin/python $(INSTALL) --no-deps --force-reinstall .
 	@mkdir -p $(@D) && touch $@
