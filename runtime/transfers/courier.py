@@ -255,8 +255,8 @@ class Courier:
         for peer in peers:
             exchange = self._sessions[peer]
             outputs += [self._offer(peer, offer) for offer in exchange.outbox.offers(now)]
-            if exchange.owed_until_s is not None and exchange.owed_until_s <= now:
-                outputs += [Transmit(peer, owed) for owed in [exchange.pay()] if owed]
+            if overdue := exchange.overdue(now):
+                outputs.append(Transmit(peer, overdue))
             self._settle(exchange)
             self._granting.wake(peer)
             self._sending.wake(peer)

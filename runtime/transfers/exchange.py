@@ -36,6 +36,11 @@ class Exchange:
         receipt, self.owed, self.owed_until_s = self.owed, None, None
         return receipt
 
+    def overdue(self, now: float) -> Receipt | None:
+        """Returns the receipt, settled with that, if it has waited long enough."""
+        waits = self.owed_until_s is None or self.owed_until_s > now
+        return None if waits else self.pay()
+
     @property
     def held_bytes(self) -> int:
         """Bytes of letters kept on either side."""
