@@ -59,8 +59,10 @@ def _born(state: CoordinatorState, birth: DevicePresence, now: float) -> Outcome
     refusal = state.why_not(birth)
     if refusal:
         return _refuse(state, device, refusal)
-    survey = state.survey and state.survey.forget(device)
-    fleet = state.fleet.welcoming(device)
+    fleet, survey, known = state.fleet.welcoming(device), state.survey, state.fleet.get(device)
+    if survey:
+        again = known is not None and known.comes_back_as(birth)
+        survey = survey.reborn(device) if again else survey.forget(device)
     state = attrs.evolve(state, survey=survey, fleet=fleet)
     session = Session(state.incarnation, birth.incarnation)
     opened = OpenSession(device, session, birth.protocol >= PULSING_MINOR)

@@ -54,6 +54,14 @@ class Member:
         """Tells whether it took its leave."""
         return self.birth.status not in ("online", "lost")
 
+    def comes_back_as(self, birth: DevicePresence) -> bool:
+        """Tells whether a new life is that of the same board, as far as anybody can see.
+
+        One that took its leave may have been altered meanwhile; one that was killed was not asked.
+        """
+        before = attrs.evolve(self.birth, incarnation=birth.incarnation, status=birth.status)
+        return not self.has_left and before == birth
+
     def told(self, birth: DevicePresence, now: float) -> Member:
         """Returns the member after it, or its will, announced something."""
         silent = self.silent and birth.status == "lost"

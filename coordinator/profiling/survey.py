@@ -1,7 +1,8 @@
-"""Measuring a fleet: every new life of a device is probed, every round of it is noted.
+"""Measuring a fleet: every board is probed once, every round of it is noted.
 
 Probes run one after the other on each device, the shallowest cut first; one that is refused ends
-them, since deeper cuts ask for more.
+them, since deeper cuts ask for more. A new life of the same board goes on where the last one ended:
+others wait for what is measured between rounds.
 """
 
 from __future__ import annotations
@@ -74,9 +75,19 @@ class Survey:
         return self.pending.get(device) == ()
 
     def forget(self, device: DeviceId) -> Survey:
-        """Returns the survey before it knew a device: a new life may have another speed."""
-        rest = {name: probes for name, probes in self.pending.items() if name != device}
-        return attrs.evolve(self, pending=rest)
+        """Returns the survey before it knew a device, which may be another board now."""
+        rest = {name: profile for name, profile in self.profiles.items() if name != device}
+        return attrs.evolve(self._without(device), profiles=rest)
+
+    def reborn(self, device: DeviceId) -> Survey:
+        """Returns the survey after the same board began anew, which took a probe in hand along.
+
+        One of which nothing could be measured has another try.
+        """
+        profile = self.profiles.get(device)
+        if profile is None or not profile.probed:
+            return self.forget(device)
+        return self if self.settled(device) else self._without(device)
 
     def only_settled(self) -> Survey:
         """Returns the survey without what is half measured."""
@@ -90,14 +101,13 @@ class Survey:
         return hopes and run == self.run
 
     def begin(self, birth: DevicePresence, attempt: AttemptKey) -> Outcome:
-        """Starts to measure a device; `attempt` is later than all orders that it may hold."""
+        """Measures a device as far as it is not; `attempt` is later than all orders it may hold."""
         device = birth.device
         memory_bytes = birth.limits.memory_bytes if birth.limits else math.inf
-        begun = attrs.evolve(
-            self,
-            profiles={**self.profiles, device: DeviceProfile(memory_bytes=memory_bytes)},
-            pending={**self.pending, device: self.surveyor.probes(birth)},
-        )
+        known = self.profiles.get(device, DeviceProfile())
+        probes = [one for one in self.surveyor.probes(birth) if one.cut not in known.probed]
+        profile = attrs.evolve(known, memory_bytes=memory_bytes)
+        begun = self._with(device, profile, tuple(probes))
         return begun._next(device, attempt, birth.incarnation)
 
     def prepared(self, task: PrepareProbe, result: PreparedProbe, position: int) -> Outcome:
@@ -176,6 +186,10 @@ class Survey:
             opening=self.opening.updated(opening_s, now),
             closing=self.closing.updated(closing_s, now),
         )
+
+    def _without(self, device: DeviceId) -> Survey:
+        rest = {name: probes for name, probes in self.pending.items() if name != device}
+        return attrs.evolve(self, pending=rest)
 
     def _with(
         self, device: DeviceId, profile: DeviceProfile, probes: tuple[Assignment, ...]

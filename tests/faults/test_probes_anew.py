@@ -53,11 +53,12 @@ def events(world: LiveWorld, name: str) -> list[str]:
     return [one.get("device", "") for one in found if one["event"] == name]
 
 
-def test_a_new_life_is_measured_for_the_round_that_it_trained() -> None:
+def test_another_board_is_measured_for_the_round_that_its_name_trained() -> None:
     world = world_of(Policy(lost="drop", quorum=2))
     world.start_all()
     until(world, lambda: is_at_step(world, TWO, 1))
     world.kill(TWO)
+    world.paced.held = {**world.paced.held, TWO: 60}
     world.start(TWO)
     until(world, lambda: is_at_step(world, TWO, 2))
     lose(world, ONE, TWO)

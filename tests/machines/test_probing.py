@@ -112,3 +112,23 @@ def test_a_probe_that_is_refused_ends_those_of_its_device() -> None:
     made.on(Finished(probe, READY))
     effects = made.receive(Refusal("run", probe.attempt, "too big"), made.two)
     assert events(effects) == ["probe failed"]
+
+
+def test_a_board_that_could_do_nothing_has_another_try_in_its_next_life() -> None:
+    made = Probing()
+    probe = made.born(made.two)
+    made.receive(Refusal("run", probe.attempt, "too big"), made.two)
+    again = made.born(made.two, incarnation=2)
+    assert again.assignment.cut == CUTS[0].name
+    made.measured(again)
+    assert made.state.survey is not None
+    assert made.state.survey.profiles[made.two].refused == {}
+
+
+def test_a_board_that_is_measured_stays_so_in_its_next_life() -> None:
+    made = Probing()
+    made.measured(made.born(made.two))
+    known = made.state.survey
+    born = birth(made.two, 2, protocol=PULSING_MINOR)
+    assert tasks(made.on(Seen(born)), PrepareProbe) == []
+    assert made.state.survey == known
