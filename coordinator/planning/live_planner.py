@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from attrs import evolve, field, frozen
 
 from coordinator.plan import Assignment, Knowledge, Plan, Prediction
@@ -28,8 +30,8 @@ from coordinator.profiling.cut_survey import CutSurvey
 from coordinator.profiling.device_profile import DeviceProfile
 from coordinator.profiling.server_profile import ServerProfile
 from runtime.ids import DeviceId
-from runtime.topics import CHUNK_LIMIT_BYTES, INLINE_LIMIT_BYTES
-from runtime.transfers.link_rate import CHUNK_S
+from runtime.topics import INLINE_LIMIT_BYTES
+from runtime.transfers.link_rate import ahead_bytes_at, chunk_bytes_at
 
 _STEP_OVERHEAD_BYTES = 1000
 """Topics, headers, offers, grants and receipts around a step's letter; see docs/protocol.md."""
@@ -39,25 +41,45 @@ _UNSEEN_BYTES_PER_S = 1e9
 
 @frozen
 class _Link:
+    """A device's link to the broker; and the one that all share, between broker and coordinator."""
+
     up_bytes_per_s: float
     down_bytes_per_s: float
     round_trip_s: float
+    shared_up_bytes_per_s: float = math.inf
+    shared_down_bytes_per_s: float = math.inf
 
     def transfers_s(self, option: Option) -> float:
         """Returns the time of a step's two transfers on the idle link."""
-        trips = _trips(option.up_bytes) + self.down_trips(option)
-        up_s = option.up_bytes / self.up_bytes_per_s
-        return up_s + option.down_bytes / self.down_bytes_per_s + trips * self.round_trip_s
+        up_s = option.up_bytes / self.up_bytes_per_s + self.up_wait_s(option)
+        return up_s + option.down_bytes / self.down_bytes_per_s + self.down_wait_s(option)
 
-    def down_trips(self, option: Option) -> float:
-        """Returns the round trips of a gradient; one that is small for the link goes unasked."""
-        ahead_bytes = min(CHUNK_LIMIT_BYTES, self.down_bytes_per_s * CHUNK_S)
-        return _trips(option.down_bytes, max(INLINE_LIMIT_BYTES, ahead_bytes))
+    def up_wait_s(self, option: Option) -> float:
+        """Returns what activations wait for, which no rate can shorten."""
+        message_bytes = chunk_bytes_at(self.up_bytes_per_s, self.shared_up_bytes_per_s)
+        relayed_s = _relayed_s(
+            min(option.up_bytes, message_bytes), self.up_bytes_per_s, self.shared_up_bytes_per_s
+        )
+        return _trips(option.up_bytes) * self.round_trip_s + relayed_s
+
+    def down_wait_s(self, option: Option) -> float:
+        """The same of gradients; one that is small for the link goes unasked, in one message."""
+        unasked_bytes = max(INLINE_LIMIT_BYTES, ahead_bytes_at(self.down_bytes_per_s))
+        message_bytes = option.down_bytes
+        if message_bytes > unasked_bytes:
+            message_bytes = min(message_bytes, chunk_bytes_at(self.down_bytes_per_s))
+        relayed_s = _relayed_s(message_bytes, self.down_bytes_per_s, self.shared_down_bytes_per_s)
+        return _trips(option.down_bytes, unasked_bytes) * self.round_trip_s + relayed_s
 
     def slowed(self, pace: float) -> _Link:
         """Returns a link on which everything takes `pace` times as long."""
         up, down = self.up_bytes_per_s / pace, self.down_bytes_per_s / pace
-        return _Link(up, down, self.round_trip_s * pace)
+        return evolve(
+            self,
+            up_bytes_per_s=up,
+            down_bytes_per_s=down,
+            round_trip_s=self.round_trip_s * pace,
+        )
 
 
 @frozen
@@ -120,6 +142,8 @@ class LivePlanner:
             profile.uplink.value or _UNSEEN_BYTES_PER_S,
             profile.downlink.value or _UNSEEN_BYTES_PER_S,
             profile.round_trip.value,
+            self.limits.uplink_bytes_per_s or math.inf,
+            self.limits.downlink_bytes_per_s or math.inf,
         )
         link = link.slowed(self._pace(link, options, profile))
         return DeviceProblem(
@@ -205,8 +229,7 @@ class LivePlanner:
 
 def _with_trips(option: Option, link: _Link) -> Option:
     """Adds what letters wait for before they flow, which no rate of a link can shorten."""
-    up_wait_s = _trips(option.up_bytes) * link.round_trip_s
-    down_wait_s = link.down_trips(option) * link.round_trip_s
+    up_wait_s, down_wait_s = link.up_wait_s(option), link.down_wait_s(option)
     return evolve(
         option,
         forward_s=option.forward_s + up_wait_s,
@@ -226,6 +249,16 @@ def _as_measured(plan: DevicePlan, local_steps: int) -> RoundTerms:
         download_s=plan.terms.download_s + down_s,
         backward_s=plan.terms.backward_s - down_s,
     )
+
+
+def _relayed_s(message_bytes: float, own_bytes_per_s: float, shared_bytes_per_s: float) -> float:
+    """Returns what the shared hop adds to transfers over a slower link of the device's own.
+
+    The broker passes a message on when it is there as a whole, so that one message's time comes on
+    top. A link that was measured as fast as the shared one was measured through it, and is faster.
+    """
+    slower = max(0.0, 1 - own_bytes_per_s / shared_bytes_per_s)
+    return slower * message_bytes / shared_bytes_per_s
 
 
 def _trips(size_bytes: float, unasked_bytes: float = INLINE_LIMIT_BYTES) -> float:

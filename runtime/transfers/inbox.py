@@ -105,8 +105,8 @@ class Inbox:
 
     @property
     def ahead_bytes(self) -> int:
-        """How large a letter may be that comes unasked: as large as what is asked for at once."""
-        return self.rate.chunk_bytes if self._takes_ahead else 0
+        """How large a letter may be that comes unasked."""
+        return self.rate.ahead_bytes if self._takes_ahead else 0
 
     @property
     def wants_more(self) -> bool:

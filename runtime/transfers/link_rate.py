@@ -3,6 +3,8 @@
 At most half a second of bytes may be on their way, so that a control message is never stuck
 behind bulk; a chunk is at most an eighth of a second: with fewer than four in a window, one
 that no longer fits after a low measurement leaves the link idle, and the next one is lower.
+A letter of up to a quarter of a second comes unasked: offer and grant behind what others send
+would delay it by more than it can delay others.
 """
 
 from __future__ import annotations
@@ -12,13 +14,25 @@ import math
 from runtime.topics import CHUNK_LIMIT_BYTES
 
 _WINDOW_S = 0.5
-CHUNK_S = 0.125
-_CAPPED_CHUNK_S = 0.03
+_AHEAD_S = 0.25
+_CHUNK_S = 0.125
+_CAPPED_CHUNK_S = 0.06
 """Under a cap that peers share, each waits for the others' chunks before its own."""
 _LEAST_CHUNK_BYTES = 4 * 1024
 _FIRST_WINDOW_BYTES = 32 * 1024
 _SAMPLE_S = 0.02
 _SMOOTHING = 0.5
+
+
+def chunk_bytes_at(bytes_per_s: float, cap_bytes_per_s: float = math.inf) -> int:
+    """Returns how large a chunk should be on a link of this rate, under a cap that peers share."""
+    wanted_bytes = min(bytes_per_s * _CHUNK_S, cap_bytes_per_s * _CAPPED_CHUNK_S)
+    return int(min(CHUNK_LIMIT_BYTES, max(_LEAST_CHUNK_BYTES, wanted_bytes)))
+
+
+def ahead_bytes_at(bytes_per_s: float) -> int:
+    """Returns how large a letter may be that comes unasked over a link of this rate."""
+    return int(min(CHUNK_LIMIT_BYTES, bytes_per_s * _AHEAD_S))
 
 
 class LinkRate:
@@ -45,9 +59,12 @@ class LinkRate:
     @property
     def chunk_bytes(self) -> int:
         """How large a chunk should be."""
-        wanted_bytes = self.window_bytes * CHUNK_S / _WINDOW_S
-        wanted_bytes = min(wanted_bytes, self._cap_bytes_per_s * _CAPPED_CHUNK_S)
-        return int(min(CHUNK_LIMIT_BYTES, max(_LEAST_CHUNK_BYTES, wanted_bytes)))
+        return chunk_bytes_at(self.window_bytes / _WINDOW_S, self._cap_bytes_per_s)
+
+    @property
+    def ahead_bytes(self) -> int:
+        """How large a letter may be that comes unasked."""
+        return ahead_bytes_at(self.window_bytes / _WINDOW_S)
 
     def busy(self, now: float) -> None:
         """Says that bytes have been asked for."""
