@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
+from attrs.validators import optional
 
-from runtime.config_rules import Rejected, at_least, data_source, legal_id
+from runtime.config_rules import Rejected, above, at_least, data_source, legal_id
 from runtime.config_walk import FOLDER
 from runtime.dataset import Augmentation
 from runtime.emulation_spec import Emulation
 from runtime.presence import Limits
+from runtime.transfers.courier import CourierLimits
 
 _BROKER = re.compile(r"mqtts?://[^/].*|unix:///.+")
 _MEGABYTE_BYTES = 1_000_000
@@ -50,11 +52,23 @@ class Data:
 
 @frozen
 class Ceilings:
-    """[limits]: what the board refuses to exceed, in 1e6 bytes."""
+    """[limits]: what the board refuses to exceed, in 1e6 bytes, and 1e6 bits a second."""
 
     program_mb: int = field(default=64, validator=at_least(1))
     memory_mb: int = field(default=256, validator=at_least(1))
     transfer_mb: int = field(default=64, validator=at_least(1))
+    uplink_mbps: float | None = field(default=None, validator=optional(above(0)))
+    downlink_mbps: float | None = field(default=None, validator=optional(above(0)))
+
+    @property
+    def courier(self) -> CourierLimits:
+        """What the board's courier keeps to; a board has one peer, so that it takes ahead."""
+        return CourierLimits(
+            letter_bytes=self.announced.transfer_bytes,
+            takes_ahead=True,
+            uplink_bytes_per_s=_bytes_per_s(self.uplink_mbps),
+            downlink_bytes_per_s=_bytes_per_s(self.downlink_mbps),
+        )
 
     @property
     def announced(self) -> Limits:
@@ -75,3 +89,7 @@ class AgentConfig:
     limits: Ceilings = field(factory=Ceilings)
     emulate: Emulation = field(factory=Emulation)
     base: Path = field(factory=Path, metadata=FOLDER)
+
+
+def _bytes_per_s(mbps: float | None) -> float | None:
+    return None if mbps is None else mbps * _MEGABYTE_BYTES / 8

@@ -34,7 +34,7 @@ from runtime.party import Party
 from runtime.presence import DevicePresence
 from runtime.program import OPSET
 from runtime.topics import Fleet
-from runtime.transfers.courier import Courier, CourierLimits
+from runtime.transfers.courier import Courier
 from runtime.transport.base import Transport
 from runtime.transport.emulated import EmulatedTransport
 from runtime.transport.link_model import Line, Link
@@ -62,8 +62,7 @@ def run_agent(config: AgentConfig, *, with_parent: bool = False) -> Exit:
     clock = WallClock()
     ending = Ending(clock)
     device = DeviceId(config.agent.device)
-    letter_bytes = config.limits.announced.transfer_bytes
-    courier = Courier(CourierLimits(letter_bytes=letter_bytes, takes_ahead=True), ANSWERED)
+    courier = Courier(config.limits.courier, ANSWERED)
     state = AgentState(birth, leave_within_s=config.agent.leave_within_s)
     party = Party(react, state, Fleet(config.agent.fleet), device, courier)
     host = Host(
@@ -119,7 +118,12 @@ def _transport(config: AgentConfig, clock: Clock) -> Transport:
     except ValueError as error:
         raise BrokerError(f"[agent] broker: {error}") from error
     client_id = f"edgesplit-{config.agent.fleet}-{config.agent.device}"
-    transport = MqttTransport(url, client_id, keepalive_s=config.agent.keepalive_s)
+    transport = MqttTransport(
+        url,
+        client_id,
+        keepalive_s=config.agent.keepalive_s,
+        uplink_limit_bytes_per_s=config.limits.courier.uplink_bytes_per_s,
+    )
     rates = config.emulate.rates
     if rates == (None, None):
         return transport

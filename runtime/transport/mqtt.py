@@ -72,7 +72,7 @@ class MqttTransport:
         client_id: str,
         *,
         keepalive_s: int = 10,
-        uplink_limit_bytes_per_s: int | None = None,
+        uplink_limit_bytes_per_s: float | None = None,
     ) -> None:
         self.callback_errors = 0
         self.oversized = 0

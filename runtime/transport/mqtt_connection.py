@@ -31,6 +31,7 @@ _SUBSCRIBE_QOS = 1
 _SELECT_LIMIT = 1024
 _TCP_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
 _SO_MAX_PACING_RATE = 47
+_MOST_PACED_BYTES_PER_S = 2**31 - 1
 _TCP_USER_TIMEOUT = 18
 
 
@@ -41,7 +42,7 @@ class Dial:
     url: BrokerUrl
     client_id: str
     keepalive_s: int
-    uplink_limit_bytes_per_s: int | None
+    uplink_limit_bytes_per_s: float | None
     tls: ssl.SSLContext | None
     subscriptions: tuple[str, ...]
     will: Will
@@ -188,7 +189,7 @@ class Connection:
             timeout_ms = 2_000 * self._dial.keepalive_s
             opened.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, timeout_ms)
         if self._dial.uplink_limit_bytes_per_s is not None:
-            limit = self._dial.uplink_limit_bytes_per_s
+            limit = min(int(self._dial.uplink_limit_bytes_per_s), _MOST_PACED_BYTES_PER_S)
             opened.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, limit)
 
     def _connected(

@@ -52,6 +52,16 @@ def test_limits_are_announced_in_bytes(tmp_path: Path) -> None:
     assert limits.memory_bytes == 256_000_000
 
 
+def test_rates_are_limits_of_the_courier_in_bytes(tmp_path: Path) -> None:
+    courier = load(write(tmp_path, AGENT + "uplink_mbps = 0.5\n"), AgentConfig).limits.courier
+    assert (courier.uplink_bytes_per_s, courier.downlink_bytes_per_s) == (62_500, None)
+
+
+def test_a_link_without_rate_is_refused(tmp_path: Path) -> None:
+    problem = refused(write(tmp_path, AGENT + "downlink_mbps = 0\n"))
+    assert "limits.downlink_mbps" in str(problem)
+
+
 def test_paths_start_at_the_folder_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
