@@ -216,8 +216,10 @@ class Survey:
         return bool(self.pending.get(device)) and self.asked.get(device) == task
 
     def _ballast_bytes(self, device: DeviceId) -> int:
-        """Returns half a second of what is known of the link: a fast one shows in no less."""
+        """Returns half a second of what probes found of the link: a fast one shows in no less."""
         profile = self.profiles[device]
+        if not profile.probed:
+            return BALLAST_BYTES
         rate = min(profile.uplink.value, profile.downlink.value)
         return min(LARGEST_BALLAST_BYTES, max(BALLAST_BYTES, int(rate * _BALLAST_S)))
 

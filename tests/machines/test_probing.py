@@ -8,6 +8,9 @@ import attrs
 import pytest
 
 from coordinator.policy import Policy
+from coordinator.profiling.device_profile import DeviceProfile
+from coordinator.profiling.survey import BALLAST_BYTES
+from coordinator.profiling.tracked import Tracked
 from coordinator.tasks import OpenRound, Prepare, Prepared, PreparedProbe, PrepareProbe
 from runtime.events import Failed, Finished
 from runtime.letters import AttemptKey, DeviceReport, Probe, ProbeReport, Refusal
@@ -132,3 +135,15 @@ def test_a_board_that_is_measured_stays_so_in_its_next_life() -> None:
     born = birth(made.two, 2, protocol=PULSING_MINOR)
     assert tasks(made.on(Seen(born)), PrepareProbe) == []
     assert made.state.survey == known
+
+
+def test_the_first_probe_is_small_whatever_a_round_told_of_the_link() -> None:
+    """A round that was resumed is trained before anybody is measured."""
+    made = Probing()
+    fast = Tracked(1e7, 1)
+    told = {made.two: DeviceProfile(uplink=fast, downlink=fast)}
+    assert made.state.survey is not None
+    survey = attrs.evolve(made.state.survey, profiles=told)
+    survey, effects = survey.begin(birth(made.two), AttemptKey(2, 0))
+    _, effects = survey.prepared(*tasks(effects, PrepareProbe), READY, 0)
+    assert [len(one.ballast) for one in letters(effects, Probe)] == [BALLAST_BYTES]
