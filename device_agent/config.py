@@ -62,10 +62,13 @@ class Ceilings:
 
     @property
     def courier(self) -> CourierLimits:
-        """What the board's courier keeps to; a board has one peer, so that it takes ahead."""
+        """What the board's courier keeps to.
+
+        A board has one peer, so that it lets it send ahead; not where that would outrun a limit.
+        """
         return CourierLimits(
             letter_bytes=self.announced.transfer_bytes,
-            takes_ahead=True,
+            takes_ahead=self.downlink_mbps is None,
             uplink_bytes_per_s=_bytes_per_s(self.uplink_mbps),
             downlink_bytes_per_s=_bytes_per_s(self.downlink_mbps),
         )

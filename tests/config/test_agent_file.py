@@ -57,6 +57,12 @@ def test_rates_are_limits_of_the_courier_in_bytes(tmp_path: Path) -> None:
     assert (courier.uplink_bytes_per_s, courier.downlink_bytes_per_s) == (62_500, None)
 
 
+def test_a_board_that_limits_what_it_gets_is_sent_nothing_unasked(tmp_path: Path) -> None:
+    free = load(write(tmp_path, AGENT), AgentConfig).limits.courier
+    held = load(write(tmp_path, AGENT + "downlink_mbps = 3\n"), AgentConfig).limits.courier
+    assert (free.takes_ahead, held.takes_ahead) == (True, False)
+
+
 def test_a_link_without_rate_is_refused(tmp_path: Path) -> None:
     problem = refused(write(tmp_path, AGENT + "downlink_mbps = 0\n"))
     assert "limits.downlink_mbps" in str(problem)
