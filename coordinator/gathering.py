@@ -25,10 +25,11 @@ def saw_device(state: CoordinatorState, presence: DevicePresence, now: float) ->
     """Takes a birth, a will or a farewell."""
     device = presence.device
     member = state.fleet.get(device)
-    if device not in state.devices:
-        return _refuse(state, device, _NOT_OURS) if presence.status == "online" else (state, [])
     if member is None:
-        return _born(state, presence, now) if presence.status == "online" else (state, [])
+        if presence.status != "online":
+            return state, []
+        ours = device in state.devices
+        return _born(state, presence, now) if ours else _refuse(state, device, _NOT_OURS)
     known = member.birth
     if presence.incarnation < known.incarnation:
         return state, _contested(member, presence)

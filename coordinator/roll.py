@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from itertools import chain
 from typing import Any, TypeVar, overload
 
@@ -57,11 +57,23 @@ class Roll(Mapping[K, V]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def items(self) -> ItemsView[K, V]:
+        return _Items(self)
+
     def values(self) -> ValuesView[V]:
         return _Values(self)
 
     def __repr__(self) -> str:
         return f"Roll({dict(self)})"
+
+
+class _Items(ItemsView[K, V]):
+    """The entries, without a search for each."""
+
+    _mapping: Roll[K, V]
+
+    def __iter__(self) -> Iterator[tuple[K, V]]:
+        return zip(self._mapping, self._mapping.values(), strict=True)
 
 
 class _Values(ValuesView[V]):

@@ -37,6 +37,10 @@ class Offer:
     receipt: int | None = None
     """A letter of the receiver's that is here and whole: a receipt that rides along."""
 
+    def carrying(self, receipt: int | None) -> Offer:
+        """Returns the same offer with this receipt, or without any."""
+        return Offer(self.session, self.id, self.kind, self.size, self.digest, self.body, receipt)
+
 
 @frozen
 class Grant:

@@ -40,9 +40,12 @@ Payload = (
 )
 
 
-@frozen
+@frozen(eq=False)
 class Topic:
-    """What a topic is bound to. `expiry_s` lets a stale message die in the broker."""
+    """What a topic is bound to, a row of the table: it is equal to itself alone.
+
+    `expiry_s` lets a stale message die in the broker.
+    """
 
     leaf: str
     direction: Direction

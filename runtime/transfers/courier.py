@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Container
 
-import attrs
 from attrs import frozen
 
 from runtime.frames import Chunk, Frame, Grant, Offer, Range, Receipt, Session
@@ -207,7 +206,7 @@ class Courier:
             receipt = Receipt(offer.session, offer.receipt)
             outputs = self._receipted(peer, exchange, receipt, now)
             # A repeated offer carries another one or none, and is the same offer.
-            offer = attrs.evolve(offer, receipt=None)
+            offer = offer.carrying(None)
         answer = exchange.inbox.offered(offer, now)
         return outputs + self._answer(peer, exchange, answer, now, now + _RIDE_S)
 
@@ -245,7 +244,7 @@ class Courier:
     def _offer(self, peer: DeviceId, offer: Offer) -> Transmit:
         """Sends an offer, with the receipt that waited for it."""
         owed = self._sessions[peer].pay()
-        return Transmit(peer, attrs.evolve(offer, receipt=owed.id) if owed else offer)
+        return Transmit(peer, offer.carrying(owed.id) if owed else offer)
 
     def _pump(self, peers: tuple[DeviceId, ...], now: float) -> list[Output]:
         """Goes on in both directions with peers for which the time has come."""

@@ -48,10 +48,8 @@ class Exchange:
 
     def deadline(self) -> float | None:
         """Returns when one of the two has to be looked at again, or a cap be asked."""
-        times = (
-            self.outbox.deadline(),
-            self.inbox.deadline(),
-            self.held_until_s,
-            self.owed_until_s,
-        )
-        return min((at_s for at_s in times if at_s is not None), default=None)
+        earliest_s = self.outbox.deadline()
+        for at_s in (self.inbox.deadline(), self.held_until_s, self.owed_until_s):
+            if at_s is not None and (earliest_s is None or at_s < earliest_s):
+                earliest_s = at_s
+        return earliest_s

@@ -88,6 +88,8 @@ class Outbox:
         elif not self._offered:
             return []
         due = [o for o in self._offered.values() if o.retry_at <= now]
+        if not due:
+            return []
         again = [o for o in due if o.tries > 0]
         if not again:
             return [self._offer(o, now) for o in due]
