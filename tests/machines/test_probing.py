@@ -145,5 +145,6 @@ def test_the_first_probe_is_small_whatever_a_round_told_of_the_link() -> None:
     assert made.state.survey is not None
     survey = attrs.evolve(made.state.survey, profiles=told)
     survey, effects = survey.begin(birth(made.two), AttemptKey(2, 0))
-    _, effects = survey.prepared(*tasks(effects, PrepareProbe), READY, 0)
+    (probe,) = tasks(effects, PrepareProbe)
+    _, effects = survey.prepared(probe, READY, 0)
     assert [len(one.ballast) for one in letters(effects, Probe)] == [BALLAST_BYTES]
