@@ -12,7 +12,7 @@ from coordinator.plan import Assignment, Plan
 from coordinator.roll import Roll
 from coordinator.round_entry import round_entry, timed
 from coordinator.state import CoordinatorState, Outcome
-from coordinator.tasks import Closed, CloseRound, Prepare, Prepared
+from coordinator.tasks import CloseRound, Prepare, Prepared
 from runtime.effects import Halt, Record, Submit
 from runtime.exits import Exit
 from runtime.ids import DeviceId
@@ -200,11 +200,10 @@ def fail(state: CoordinatorState, device: DeviceId, reason: str, now: float) -> 
     return drop(state, device, f"it failed {failed.failures} times: {reason}", now)
 
 
-def closed(state: CoordinatorState, result: Closed, now: float) -> Outcome:
-    """Puts a closed round on record."""
+def closed(state: CoordinatorState, entry: dict[str, Any], now: float) -> Outcome:
+    """Puts a closed round on record, as its checkpoint holds it."""
     duties, began_s = tuple(state.duties.values()), state.round_began_at_s
-    entry = timed(result.complete(_entry(state)), began_s, now)
-    effects: list[MachineEffect] = [Record("rounds", entry)]
+    effects: list[MachineEffect] = [Record("rounds", timed(entry, began_s, now))]
     survey = state.survey and state.survey.noted(duties, began_s, now)
     state = attrs.evolve(
         state,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -162,7 +163,11 @@ class Fleet:
 
     def device(self, device_id: str) -> Device:
         """Returns the device of that id. Raises KeyError for one that is not in the fleet."""
-        return {device.id: device for device in self.devices}[device_id]
+        return self._by_id[device_id]
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Device]:
+        return {device.id: device for device in self.devices}
 
     def cut_at(self, device_id: str, round: int) -> str:
         """Returns the device's cut in `round` (from 1). Raises KeyError as `device` does."""

@@ -231,8 +231,8 @@ def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Ou
             if duty and (duty.attempt, duty.phase) == (attempt, "collecting"):
                 returned = attrs.evolve(duty, phase="returned", returned_at_s=now)
                 return settle(state.with_duty(returned))
-        case CloseRound(), Closed():
-            return closed(state, result, now)
+        case CloseRound(entry=entry), Closed():
+            return closed(state, result.complete(entry), now)
     return state, []
 
 

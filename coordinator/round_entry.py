@@ -49,7 +49,7 @@ def timed(entry: dict[str, Any], began_s: float, now: float) -> dict[str, Any]:
 
 
 def _device_entry(duty: Duty, local_steps: int, began_s: float) -> dict[str, Any]:
-    assignment = duty.assignment
+    assignment, report = duty.assignment, duty.report
     predicted = assignment.predicted
     return {
         "cut": assignment.cut,
@@ -64,8 +64,9 @@ def _device_entry(duty: Duty, local_steps: int, began_s: float) -> dict[str, Any
         # Bytes since this coordinator process began, as it counted them.
         "up_bytes": duty.traffic.received_bytes,
         "down_bytes": duty.traffic.sent_bytes,
-        **attrs.asdict(duty.report, filter=lambda one, _: one.name != "mean_loss"),
+        **attrs.asdict(report, recurse=False, filter=lambda one, _: one.name != "mean_loss"),
+        "step": attrs.asdict(report.step, recurse=False),
         "uplink_bytes_per_s": duty.uplink.bytes_per_s,
         "server_s": duty.server_step_s,
-        "terms": attrs.asdict(duty.terms(began_s, local_steps)),
+        "terms": attrs.asdict(duty.terms(began_s, local_steps), recurse=False),
     }

@@ -139,10 +139,15 @@ class RunRecord:
 
     def append(self, stream: str, entry: Entry) -> None:
         """Adds an entry; plans and rounds are on disk on return. Raises StorageError."""
-        entry = _without_nan(self._stamped(stream, entry))
+        entry = self._stamped(stream, entry)
+        try:
+            line = _line(entry)
+        except ValueError:  # hardly ever: to look for NaN takes longer than to write
+            entry = _without_nan(entry)
+            line = _line(entry)
         try:
             file = self._file(stream)
-            file.write(_line(entry))
+            file.write(line)
             file.flush()
             if stream in _DURABLE:
                 os.fsync(file.fileno())
