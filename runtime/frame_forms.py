@@ -27,7 +27,7 @@ def _session(raw: Raw) -> Session:
 
 def read_offer(raw: Raw, _: Any = None) -> Offer:
     id, kind, size, digest = raw["id"], raw["kind"], raw["size"], raw["digest"]
-    body, receipt = raw.get("body"), raw.get("receipt")
+    body, receipt, piece = raw.get("body"), raw.get("receipt"), raw.get("piece")
     if (
         type(id) is int
         and type(kind) is str
@@ -35,8 +35,9 @@ def read_offer(raw: Raw, _: Any = None) -> Offer:
         and type(digest) is bytes
         and (body is None or type(body) is bytes)
         and (receipt is None or type(receipt) is int)
+        and (piece is None or type(piece) is int)
     ):
-        return Offer(_session(raw), id, kind, size, digest, body, receipt)
+        return Offer(_session(raw), id, kind, size, digest, body, receipt, piece)
     raise WireError("a field of an Offer has another type")
 
 
@@ -82,6 +83,7 @@ def write_offer(offer: Offer) -> Raw:
         "digest": offer.digest,
         "body": offer.body,
         "receipt": offer.receipt,
+        "piece": offer.piece,
     }
 
 

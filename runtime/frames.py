@@ -36,10 +36,21 @@ class Offer:
     body: bytes | None = None
     receipt: int | None = None
     """A letter of the receiver's that is here and whole: a receipt that rides along."""
+    piece: int | None = None
+    """No range should have more bytes: others wait behind each of them on the sender's link."""
 
     def carrying(self, receipt: int | None) -> Offer:
         """Returns the same offer with this receipt, or without any."""
-        return Offer(self.session, self.id, self.kind, self.size, self.digest, self.body, receipt)
+        return Offer(
+            self.session,
+            self.id,
+            self.kind,
+            self.size,
+            self.digest,
+            self.body,
+            receipt,
+            self.piece,
+        )
 
 
 @frozen

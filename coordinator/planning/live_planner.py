@@ -64,11 +64,13 @@ class _Link:
 
     def down_wait_s(self, option: Option) -> float:
         """The same of gradients; one that is small for the link goes unasked, in one message."""
-        unasked_bytes = max(INLINE_LIMIT_BYTES, ahead_bytes_at(self.down_bytes_per_s))
+        shared = self.shared_down_bytes_per_s
+        ahead_bytes = min(ahead_bytes_at(self.down_bytes_per_s), chunk_bytes_at(math.inf, shared))
+        unasked_bytes = max(INLINE_LIMIT_BYTES, ahead_bytes)
         message_bytes = option.down_bytes
         if message_bytes > unasked_bytes:
-            message_bytes = min(message_bytes, chunk_bytes_at(self.down_bytes_per_s))
-        relayed_s = _relayed_s(message_bytes, self.down_bytes_per_s, self.shared_down_bytes_per_s)
+            message_bytes = min(message_bytes, chunk_bytes_at(self.down_bytes_per_s, shared))
+        relayed_s = _relayed_s(message_bytes, self.down_bytes_per_s, shared)
         return _trips(option.down_bytes, unasked_bytes) * self.round_trip_s + relayed_s
 
     def slowed(self, pace: float) -> _Link:

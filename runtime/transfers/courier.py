@@ -19,7 +19,7 @@ from runtime.transfers.caps import Caps
 from runtime.transfers.deadlines import Deadlines
 from runtime.transfers.exchange import Exchange
 from runtime.transfers.inbox import STALL_S, Arrival, Inbox
-from runtime.transfers.link_rate import LinkRate
+from runtime.transfers.link_rate import LinkRate, chunk_bytes_at
 from runtime.transfers.outbox import Outbox
 from runtime.transfers.outputs import Confirmed, Deliver, Output, Rejected, Transmit
 from runtime.transfers.pacer import Pacer
@@ -65,6 +65,7 @@ class Courier:
         rate = limits.downlink_bytes_per_s
         capped_bytes = math.inf if rate is None else rate * _GRANTED_S
         self._budget_bytes = min(limits.budget_bytes, capped_bytes)
+        self._piece_bytes = chunk_bytes_at(math.inf, limits.uplink_bytes_per_s or math.inf)
         self._up = False
         self._now = 0.0
         self._in_flight_bytes = 0
@@ -85,7 +86,7 @@ class Courier:
             rate = LinkRate(self._limits.downlink_bytes_per_s)
             ahead = self._limits.takes_ahead
             inbox = Inbox(session, self._limits.letter_bytes, rate, takes_ahead=ahead)
-            self._sessions[peer] = Exchange(session, Outbox(session), inbox)
+            self._sessions[peer] = Exchange(session, Outbox(session, self._piece_bytes), inbox)
 
     def close(self, peer: DeviceId) -> None:
         """Forgets `peer`."""

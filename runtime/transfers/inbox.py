@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 
 from runtime.frames import Chunk, Offer, Range, Receipt, Session
 from runtime.topics import INLINE_LIMIT_BYTES
-from runtime.transfers.link_rate import LinkRate
+from runtime.transfers.link_rate import LEAST_CHUNK_BYTES, LinkRate
 from runtime.transfers.patience import backed_off_s
 
 TRANSFERS_AT_ONCE = 8
@@ -248,8 +248,14 @@ class Inbox:
     def _next_range(self, incoming: _Incoming) -> Range:
         if incoming.missing:
             return next(iter(incoming.missing.items()))
-        length = min(self.rate.chunk_bytes, incoming.offer.size - incoming.frontier)
+        length = min(self._range_bytes(incoming.offer), incoming.offer.size - incoming.frontier)
         return incoming.frontier, length
+
+    def _range_bytes(self, offer: Offer) -> int:
+        wanted_bytes = self.rate.chunk_bytes
+        if offer.piece is None:
+            return wanted_bytes
+        return min(wanted_bytes, max(LEAST_CHUNK_BYTES, offer.piece))
 
     def _drop(self, reason: str) -> bool:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1

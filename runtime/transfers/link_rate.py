@@ -16,9 +16,9 @@ from runtime.topics import CHUNK_LIMIT_BYTES
 _WINDOW_S = 0.5
 _AHEAD_S = 0.25
 _CHUNK_S = 0.125
-_CAPPED_CHUNK_S = 0.06
-"""Under a cap that peers share, each waits for the others' chunks before its own."""
-_LEAST_CHUNK_BYTES = 4 * 1024
+_CAPPED_CHUNK_S = 0.03
+"""Under a cap that peers share, each waits for the others' messages before its own."""
+LEAST_CHUNK_BYTES = 4 * 1024
 _FIRST_WINDOW_BYTES = 32 * 1024
 _SAMPLE_S = 0.02
 _SMOOTHING = 0.5
@@ -27,7 +27,7 @@ _SMOOTHING = 0.5
 def chunk_bytes_at(bytes_per_s: float, cap_bytes_per_s: float = math.inf) -> int:
     """Returns how large a chunk should be on a link of this rate, under a cap that peers share."""
     wanted_bytes = min(bytes_per_s * _CHUNK_S, cap_bytes_per_s * _CAPPED_CHUNK_S)
-    return int(min(CHUNK_LIMIT_BYTES, max(_LEAST_CHUNK_BYTES, wanted_bytes)))
+    return int(min(CHUNK_LIMIT_BYTES, max(LEAST_CHUNK_BYTES, wanted_bytes)))
 
 
 def ahead_bytes_at(bytes_per_s: float) -> int:
@@ -54,7 +54,7 @@ class LinkRate:
         if self.bytes_per_s is None:
             return _FIRST_WINDOW_BYTES
         rate = min(self.bytes_per_s, self._cap_bytes_per_s)
-        return max(2 * _LEAST_CHUNK_BYTES, int(rate * _WINDOW_S))
+        return max(2 * LEAST_CHUNK_BYTES, int(rate * _WINDOW_S))
 
     @property
     def chunk_bytes(self) -> int:

@@ -48,8 +48,10 @@ class Outbox:
     A letter kept here is the bounded cache of answers: a peer that lost its copy gets it again.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, piece_bytes: int = CHUNK_LIMIT_BYTES) -> None:
+        """`piece_bytes` is what others who share our link can wait behind."""
         self._session = session
+        self._piece_bytes = piece_bytes
         self._next_id = 1
         self._small: deque[_Outgoing] = deque()
         self._large: deque[_Outgoing] = deque()
@@ -112,7 +114,7 @@ class Outbox:
 
     def granted(self, grant: Grant, now: float) -> None:
         """Queues the ranges that the peer asked for, once each."""
-        self._ahead_bytes = min(grant.ahead, CHUNK_LIMIT_BYTES)
+        self._ahead_bytes = min(grant.ahead, self._piece_bytes)
         outgoing = self._offered.get(grant.id)
         if outgoing is None:
             return
@@ -181,7 +183,13 @@ class Outbox:
         self._postpone(outgoing, now)
         body = outgoing.body if outgoing.inline else ahead
         return Offer(
-            self._session, outgoing.id, outgoing.kind, len(outgoing.body), outgoing.digest, body
+            self._session,
+            outgoing.id,
+            outgoing.kind,
+            len(outgoing.body),
+            outgoing.digest,
+            body,
+            piece=None if outgoing.inline else self._piece_bytes,
         )
 
     @staticmethod

@@ -96,12 +96,19 @@ class TestManyLetters:
         line = known(2, limits=CourierLimits(uplink_bytes_per_s=1e6))
         for name, weight in zip(line.names, (1.0, 3.0), strict=True):
             line.hub.courier.weigh(name, weight)
-            for index in range(200):
-                line.post(COORDINATOR, str(name), bulk(SIZE_BYTES, index), name)
+            for index in range(400):
+                line.post(COORDINATOR, str(name), bulk(SIZE_BYTES // 2, index), name)
         line.run_until(line.now + 8.0)
+        assert "chunk" not in line.log
         came = Counter(one.kind for one in line.delivered)
-        assert came.total() * SIZE_BYTES == pytest.approx(8e6, rel=0.05)
+        assert came.total() * SIZE_BYTES / 2 == pytest.approx(8e6, rel=0.05)
         assert came[line.names[1]] / came.total() == pytest.approx(0.75, rel=0.1)
+
+    def test_large_ones_go_in_pieces_that_the_shared_link_can_bear(self) -> None:
+        line = known(limits=CourierLimits(uplink_bytes_per_s=1e6))
+        line.post(COORDINATOR, "order", bulk(600_000), BOARD)
+        line.run(1)
+        assert line.log["chunk"] == 600_000 / (0.03 * 1e6)
 
     def test_they_keep_to_a_cap(self) -> None:
         line = known()

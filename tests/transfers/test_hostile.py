@@ -54,6 +54,15 @@ def finish(made: Courier, wanted: list[tuple[int, int]], now: float = 0.1) -> li
     return letters
 
 
+@pytest.mark.parametrize(
+    ("piece", "most_bytes"), [(-5, 4096), (0, 4096), (5000, 5000), (2**62, 8192)]
+)
+def test_an_offer_may_ask_for_smaller_ranges_but_not_for_dust(piece: int, most_bytes: int) -> None:
+    made = courier()
+    asked = ranges(made.received(BOARD, attrs.evolve(offer(), piece=piece), 0.0))
+    assert max(length for _, length in asked) == most_bytes
+
+
 class TestChunks:
     @pytest.mark.parametrize(
         ("spoil", "reason"),

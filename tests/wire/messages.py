@@ -44,6 +44,7 @@ _ORDER = RoundOrder(
 MESSAGES: dict[str, object] = {
     "frame-offer-inline": Offer(_SESSION, 1, "step", 2, b"\x01" * 32, b"hi"),
     "frame-offer-large": Offer(_SESSION, 2, "order", 25_000_000, b"\x02" * 32),
+    "frame-offer-pieces": Offer(_SESSION, 2, "order", 25_000_000, b"\x02" * 32, piece=15_000),
     "frame-offer-answering": Offer(_SESSION, 3, "gradient", 2, b"\x03" * 32, b"ho", 7),
     "frame-grant": Grant(_SESSION, 2, ((0, 65_536), (65_536, 4_096))),
     "frame-grant-ahead": Grant(_SESSION, 3, ((0, 4_096),), 65_536),

@@ -32,7 +32,17 @@ tensors = st.dictionaries(
     st.text(max_size=8), st.lists(st.floats(width=32)).map(lambda v: pack(np.array(v, np.float32)))
 )
 frames = st.one_of(
-    st.builds(Offer, sessions, whole, st.text(), whole, st.binary(), st.none() | st.binary()),
+    st.builds(
+        Offer,
+        sessions,
+        whole,
+        st.text(),
+        whole,
+        st.binary(),
+        st.none() | st.binary(),
+        st.none() | whole,
+        st.none() | whole,
+    ),
     st.builds(Grant, sessions, whole, st.lists(st.tuples(whole, whole)).map(tuple)),
     st.builds(Chunk, sessions, whole, whole, whole, st.binary()),
     st.builds(Receipt, sessions, whole, st.none() | st.text()),
