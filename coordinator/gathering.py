@@ -152,7 +152,8 @@ def open_when_ready(state: CoordinatorState, now: float) -> Outcome:
 
 
 def _is_complete(state: CoordinatorState, now: float) -> bool:
-    if len(state.present) < state.quorum:
+    # Who is present is found among all members anew with each that comes.
+    if len(state.fleet.members) < state.quorum or len(state.present) < state.quorum:
         return False
     if state.stage == "surveying" or state.is_gathered:
         return True

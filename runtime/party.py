@@ -310,9 +310,8 @@ class Party(Generic[S]):
 
     def _due_s(self, now: float) -> float:
         """Returns when we have to be woken, as far as that is before we are woken anyhow."""
-        due_s = math.inf
-        courier_s = self._courier.deadline(now, self._woken_at_s)
-        for at_s in (courier_s, self._vigil.deadline(), *self._wakes):
+        due_s = min(self._wakes, default=math.inf)
+        for at_s in (self._courier.deadline(now, self._woken_at_s), self._vigil.deadline()):
             if at_s is not None and at_s < due_s:
                 due_s = at_s
         return due_s

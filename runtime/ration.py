@@ -37,4 +37,7 @@ class Ration:
     def _bucket(self, key: tuple[str, ...], now: float) -> _Bucket:
         if key not in self._buckets and len(self._buckets) >= _KEYS_KEPT:
             key = ()
-        return self._buckets.setdefault(key, _Bucket(self.at_once, now))
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = _Bucket(self.at_once, now)
+        return bucket
