@@ -2,9 +2,10 @@
 
 A simulated fleet exchanges the letters of a small CNN: in each of ten local steps a board sends
 50 KB of int8 activations and gets as much of gradients, and once a round its layer state goes
-both ways. Only the coordinator's party and its record are on the clock (CPU time of the thread):
-boards, broker, links, executors and the virtual clock are not. SHA-256 and CRC-32 of payloads,
-and msgpack's copying of messages above 8 KiB, are the data plane: a column of their own.
+both ways. A party is a function of what it is told: on the clock is a twin of the coordinator's,
+which is told the same as the one that takes part, thousands of events at a time. So neither the
+boards' work nor a stopwatch comes between its own. SHA-256 and CRC-32 of payloads, and msgpack's
+copying of messages above 8 KiB, are the data plane: a second twin tells what they take.
 
     python -m benchmarks.control_work [--boards 100 300 1000] [--profile]
 """
@@ -20,10 +21,13 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import msgpack
@@ -31,163 +35,227 @@ import numpy as np
 from attrs import define, evolve, field, frozen
 
 from coordinator.job import CodecLimits, Job
+from coordinator.machine import react
 from coordinator.record.run_record import RunRecord
+from coordinator.simulation.budgets import pacing
 from coordinator.simulation.casts import Modelled, StandIns
 from coordinator.simulation.conditions import Conditions
 from coordinator.simulation.costs import Costs
 from coordinator.simulation.ledger import Ledger
 from coordinator.simulation.payloads import Payloads
 from coordinator.simulation.simulation import SimulatedRecords, fixed_planner
-from coordinator.simulation.thrift import Shelf
-from coordinator.simulation.world import SimulatedWorld
+from coordinator.simulation.world import Nowhere, SimulatedWorld
 from runtime import wire
+from runtime.effects import Effect, Record
+from runtime.events import HostEvent
 from runtime.ids import COORDINATOR, DeviceId
+from runtime.letters import ANSWERED
+from runtime.party import Party
 from runtime.topics import INLINE_LIMIT_BYTES
 from runtime.transfers import inbox, outbox
+from runtime.transfers.courier import Courier
+from runtime.transport.base import Arrived
 from runtime.virtual import VirtualClock
 from tests.simulation.stages import JOB, SERVER_GFLOPS, TRACED, board, fleet
 
 BOARDS = (100, 300, 1000)
 ROUNDS = 4
 CUT = "block2"
-
-CONTROL, PAYLOAD, ELSEWHERE = "control", "payload", "elsewhere"
-Spent = dict[str, float]
-
-
-@define
-class Meter:
-    """Books CPU seconds: what is measured inside another account is not on that one as well."""
-
-    profile: cProfile.Profile | None = None
-    events: int = 0
-    _spent_s: Spent = field(factory=lambda: dict.fromkeys((CONTROL, PAYLOAD, ELSEWHERE), 0.0))
-    _accounts: list[str] = field(factory=lambda: [ELSEWHERE])
-    _since_s: float = field(factory=time.thread_time)
-    _own_s: float = 0.0
-    """What it costs to book once: half a microsecond for the clock alone, 37 times a step."""
-
-    def __attrs_post_init__(self) -> None:
-        bookings = 20_000
-        began_s = time.thread_time()
-        for _ in range(bookings):
-            self._book()
-        self._own_s = (time.thread_time() - began_s) / bookings
-        self._spent_s[ELSEWHERE] = 0.0
-
-    def spent(self) -> Spent:
-        """Returns the seconds on every account so far."""
-        self._book()
-        return {**self._spent_s, "events": self.events}
-
-    def coordinators(self, inner: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns `inner` with its time booked as control work."""
-        booked = self._on(CONTROL, inner)
-
-        def metered(*args: Any, **kwargs: Any) -> Any:
-            self.events += 1
-            if self.profile:
-                with self.profile:
-                    return inner(*args, **kwargs)
-            return booked(*args, **kwargs)
-
-        return metered
-
-    def within(self, account: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns `inner` on another account, where it is called by what is metered."""
-        booked = self._on(account, inner)
-
-        def metered(*args: Any, **kwargs: Any) -> Any:
-            called = inner if len(self._accounts) == 1 else booked
-            return called(*args, **kwargs)
-
-        return metered
-
-    def copying(self, inner: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns `inner`, msgpack's work in one direction, as payload where it is much."""
-
-        def metered(data: Any, **options: Any) -> Any:
-            # Looking at the clock takes longer than to pack or unpack a small message.
-            if len(self._accounts) == 1 or not _may_be_large(data):
-                return inner(data, **options)
-            self._book()
-            result = inner(data, **options)
-            message = data if isinstance(data, bytes) else result
-            self._accounts.append(PAYLOAD if len(message) > INLINE_LIMIT_BYTES else CONTROL)
-            self._book()
-            self._accounts.pop()
-            return result
-
-        return metered
-
-    def _on(self, account: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-        def booked(*args: Any, **kwargs: Any) -> Any:
-            self._book()
-            self._accounts.append(account)
-            try:
-                return inner(*args, **kwargs)
-            finally:
-                self._book()
-                self._accounts.pop()
-
-        return booked
-
-    def _book(self) -> None:
-        now = time.thread_time()
-        self._spent_s[self._accounts[-1]] += now - self._since_s - self._own_s
-        self._since_s = now
-
-
-def _may_be_large(data: Any) -> bool:
-    """Tells whether a message, packed or not, may be above 8 KiB; of our frames, whether it is."""
-    if isinstance(data, bytes):
-        return len(data) > INLINE_LIMIT_BYTES
-    content = data.get("data") or data.get("body") or b""
-    return "tensors" in data or len(content) > INLINE_LIMIT_BYTES
-
-
-class MeteredWorld(SimulatedWorld):
-    """A simulated world whose coordinator is on a meter."""
-
-    meter: Meter
-
-    def _launch(self, party: Any, name: DeviceId, *rest: Any) -> None:
-        if name == COORDINATOR:
-            party.handle = self.meter.coordinators(party.handle)
-        super()._launch(party, name, *rest)
+Make = Callable[[], Party[Any]]
+Role = Literal["timed", "weighed", "profiled"]
+_BATCH_BYTES = 64 * 1024 * 1024
+"""Of payloads, for so long events are kept: some thousand at a time."""
 
 
 @frozen
-class Laps:
-    """Records, and notes what was spent when each round closed."""
+class Spent:
+    """Until the end of a round, or in one: seconds of processor, and how many events."""
 
-    inner: Any
-    meter: Meter
-    spent: list[Spent] = field(factory=list)
+    all_s: float = 0.0
+    payload_s: float = 0.0
+    events: int = 0
 
-    def append(self, stream: str, entry: dict[str, Any]) -> None:
-        self.inner.append(stream, entry)
-        if stream == "rounds":
-            self.spent.append(self.meter.spent())
+    def since(self, earlier: Spent) -> Spent:
+        return Spent(
+            self.all_s - earlier.all_s,
+            self.payload_s - earlier.payload_s,
+            self.events - earlier.events,
+        )
+
+    @property
+    def control_s(self) -> float:
+        return self.all_s - self.payload_s
 
 
-def measure(boards: int, profile: cProfile.Profile | None = None) -> list[Spent]:
-    """Returns what each round of a fleet spent."""
+@define
+class Scales:
+    """Adds up what the sums and copies of payloads take."""
+
+    payload_s: float = 0.0
+    _clock_s: float = 0.0
+    """What it costs to look at the clock: of two looks, one is between the two."""
+
+    def __attrs_post_init__(self) -> None:
+        looks = 20_000
+        began_s = time.thread_time()
+        for _ in range(looks):
+            time.thread_time()
+        self._clock_s = (time.thread_time() - began_s) / looks
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Weighs whatever is summed and copied meanwhile."""
+        sums = SimpleNamespace(sha256=self._weighing(hashlib.sha256))
+        checks = SimpleNamespace(crc32=self._weighing(zlib.crc32))
+        packing = SimpleNamespace(
+            packb=self._weighing(msgpack.packb), unpackb=self._weighing(msgpack.unpackb)
+        )
+        with (
+            patch.object(inbox, "hashlib", sums),
+            patch.object(outbox, "hashlib", sums),
+            patch.object(inbox, "zlib", checks),
+            patch.object(outbox, "zlib", checks),
+            patch.object(wire, "msgpack", packing),
+        ):
+            yield
+
+    def _weighing(self, inner: Callable[..., Any]) -> Callable[..., Any]:
+        def weighed(data: Any, **options: Any) -> Any:
+            began_s = time.thread_time()
+            result = inner(data, **options)
+            lasted_s = time.thread_time() - began_s - self._clock_s
+            message = data if isinstance(data, bytes) else result
+            if len(message) > INLINE_LIMIT_BYTES:
+                self.payload_s += lasted_s
+            return result
+
+        return weighed
+
+
+@define
+class Twin:
+    """The coordinator's party and its record once more, told what has happened in batches."""
+
+    party: Party[Any]
+    record: RunRecord
+    scales: Scales | None = None
+    profile: cProfile.Profile | None = None
+    laps: list[Spent] = field(factory=lambda: [Spent()])
+    """What was spent when each round closed."""
+    _all_s: float = 0.0
+    _events: int = 0
+
+    def hear(self, told: Sequence[tuple[HostEvent, float]]) -> None:
+        """Takes a batch of events."""
+        with self.scales.watching() if self.scales else self.profile or nullcontext():
+            self._all_s -= time.thread_time()
+            for event, now in told:
+                self._events += 1
+                for effect in self.party.handle(event, now):
+                    if isinstance(effect, Record):
+                        self._keep(effect)
+            self._all_s += time.thread_time()
+
+    def _keep(self, effect: Record) -> None:
+        self.record.append(effect.stream, effect.entry)
+        if effect.stream == "rounds":
+            all_s = self._all_s + time.thread_time()
+            payload_s = self.scales.payload_s if self.scales else 0.0
+            self.laps.append(Spent(all_s, payload_s, self._events))
+
+
+def _live(line: Connection, folder: Path, make: Make, role: Role) -> None:
+    """Is a twin in a process of its own, as a coordinator is: tells when it has heard a batch."""
+    profile = cProfile.Profile(time.thread_time) if role == "profiled" else None
+    scales = Scales() if role == "weighed" else None
+    record = RunRecord.begin(folder)
+    twin = Twin(make(), record, scales, profile)
+    gc.freeze()  # as the coordinator's process does
+    while told := line.recv():
+        twin.hear(told)
+        line.send(None)
+    record.close()
+    if profile:
+        pstats.Stats(profile).sort_stats("tottime").print_stats(45)
+    line.send([one.since(before) for before, one in pairwise(twin.laps)])
+
+
+@define
+class Overheard:
+    """What the coordinator of a simulation is told, on its way to twins of its."""
+
+    folder: Path
+    roles: tuple[Role, ...]
+    _lines: list[Connection] = field(factory=list)
+    _told: list[tuple[HostEvent, float]] = field(factory=list)
+    _bytes: int = 0
+
+    def meet(self, make: Make) -> None:
+        """Starts the twins; none of them works while another or the simulation does."""
+        processes = get_context("fork")
+        for role in self.roles:
+            ours, theirs = processes.Pipe()
+            twin = (theirs, self.folder / role, make, role)
+            processes.Process(target=_live, args=twin, daemon=True).start()
+            self._lines.append(ours)
+
+    def add(self, event: HostEvent, now: float) -> None:
+        self._told.append((event, now))
+        self._bytes += len(event.payload) if isinstance(event, Arrived) else 0
+        if self._bytes >= _BATCH_BYTES:
+            self._pass_on()
+
+    def end(self) -> list[list[Spent]]:
+        """Returns what each round of each twin spent."""
+        self._pass_on()
+        for line in self._lines:
+            line.send([])
+        return [line.recv() for line in self._lines]
+
+    def _pass_on(self) -> None:
+        for line in self._lines:
+            line.send(self._told)
+            line.recv()
+        self._told, self._bytes = [], 0
+
+
+class OverheardWorld(SimulatedWorld):
+    """A simulated world whose coordinator has twins."""
+
+    overheard: Overheard
+
+    def _launch(self, party: Party[Any], name: DeviceId, *rest: Any) -> None:
+        if name == COORDINATOR:
+            overheard, handle, state = self.overheard, party.handle, party.state
+            limits = pacing(self._conditions.shared, self._job)
+
+            def twin() -> Party[Any]:
+                courier = Courier(limits, ANSWERED)
+                return Party(react, state, self._topics, COORDINATOR, courier, self._rhythm)
+
+            def handled(event: HostEvent, now: float) -> list[Effect]:
+                overheard.add(event, now)
+                return handle(event, now)
+
+            overheard.meet(twin)
+            party.handle = handled  # type: ignore[method-assign]
+        super()._launch(party, name, *rest)
+
+
+def measure(boards: int, roles: tuple[Role, ...] = ("timed", "weighed")) -> list[Spent]:
+    """Returns what each round of a fleet spent: the first twin of all, the last of payloads."""
     job = evolve(JOB, job=evolve(JOB.training, rounds=ROUNDS), codec=CodecLimits("int8", "int8"))
-    meter = Meter(profile)
-    with tempfile.TemporaryDirectory() as folder, _metered_payloads(meter):
-        record = RunRecord.begin(Path(folder) / "run")
-        laps = Laps(record, meter)
-        _run(job, boards, laps, meter)
-        record.close()
-    before = [dict.fromkeys(laps.spent[0], 0.0), *laps.spent]
+    with tempfile.TemporaryDirectory() as folder:
+        overheard = Overheard(Path(folder), roles)
+        _run(job, boards, overheard)
+        heard = overheard.end()
     return [
-        {account: one[account] - earlier[account] for account in one}
-        for earlier, one in zip(before, laps.spent, strict=False)
+        evolve(one, payload_s=other.payload_s)
+        for one, other in zip(heard[0], heard[-1], strict=True)
     ]
 
 
-def _run(job: Job, boards: int, laps: Laps, meter: Meter) -> None:
+def _run(job: Job, boards: int, overheard: Overheard) -> None:
     rng = np.random.default_rng(0)
     crowd = fleet(
         *(
@@ -196,42 +264,19 @@ def _run(job: Job, boards: int, laps: Laps, meter: Meter) -> None:
             for number in range(boards)
         )
     )  # fmt: skip
-    gc.freeze()  # as the coordinator's process does
     clock, ledger, conditions = VirtualClock(), Ledger(), Conditions()
     cast = StandIns(job, Payloads(job, TRACED))
-    records = SimulatedRecords(laps, ledger, clock)
-    records_append = meter.coordinators(records.append)
-    MeteredWorld.meter = meter
-    MeteredWorld(
+    OverheardWorld.overheard = overheard
+    OverheardWorld(
         job,
         crowd,
         fixed_planner(job, crowd),
         Modelled(cast, Costs(TRACED, SERVER_GFLOPS), clock, ledger, conditions),
         clock=clock,
-        records=SimpleNamespace(append=records_append),
+        records=SimulatedRecords(Nowhere(), ledger, clock),
         run="control-work",
         conditions=conditions,
     ).run()
-
-
-@contextmanager
-def _metered_payloads(meter: Meter) -> Iterator[None]:
-    """Takes sums and copies of payloads, and what only a simulation does, off the account."""
-    sums = SimpleNamespace(sha256=meter.within(PAYLOAD, hashlib.sha256))
-    checks = SimpleNamespace(crc32=meter.within(PAYLOAD, zlib.crc32))
-    packing = SimpleNamespace(
-        packb=meter.copying(msgpack.packb), unpackb=meter.copying(msgpack.unpackb)
-    )
-    shared = meter.within(ELSEWHERE, Shelf.same)
-    with (
-        patch.object(inbox, "hashlib", sums),
-        patch.object(outbox, "hashlib", sums),
-        patch.object(inbox, "zlib", checks),
-        patch.object(outbox, "zlib", checks),
-        patch.object(wire, "msgpack", packing),
-        patch.object(Shelf, "same", lambda self, data: shared(self, data)),
-    ):
-        yield
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -241,12 +286,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--profile", action="store_true", help="show where the time goes instead")
     options = parser.parse_args(arguments)
     if options.profile:
-        profile = cProfile.Profile(time.thread_time)
-        measure(options.boards[-1], profile)
-        pstats.Stats(profile).sort_stats("tottime").print_stats(45)
+        measure(options.boards[-1], ("profiled",))
         return
-    print("| boards | round | control s | us a board's step | payload s | all else s | events |")
-    print("|---|---|---|---|---|---|---|")
+    print("| boards | round | control s | us a board's step | payload s | events |")
+    print("|---|---|---|---|---|---|")
     steady = [_tell(boards, measure(boards)) for boards in options.boards]
     if len(steady) > 1:
         print(
@@ -259,15 +302,15 @@ def _tell(boards: int, rounds: Sequence[Spent]) -> float:
 
     Other work on the machine takes caches away, and never makes anything faster.
     """
-    later = min(rounds[1:], key=lambda one: one[CONTROL])
+    later = min(rounds[1:], key=lambda one: one.control_s)
     for name, one in (("first", rounds[0]), ("later", later)):
-        each_us = one[CONTROL] / (boards * JOB.training.local_steps) * 1e6
+        each_us = one.control_s / (boards * JOB.training.local_steps) * 1e6
         print(
-            f"| {boards:,} | {name} | {one[CONTROL]:.2f} | {each_us:.0f} | {one[PAYLOAD]:.2f} | "
-            f"{one[ELSEWHERE]:.2f} | {one['events']:,.0f} |",
+            f"| {boards:,} | {name} | {one.control_s:.2f} | {each_us:.0f} | {one.payload_s:.2f} | "
+            f"{one.events:,} |",
             flush=True,
         )
-    return later[CONTROL]
+    return later.control_s
 
 
 def _exponent(boards: Sequence[int], seconds: Sequence[float]) -> float:
