@@ -112,6 +112,8 @@ def guaranteed(solution: Solution) -> tuple[Rates, ...]:
 def _others(problem: Problem, proven: Solution) -> Iterator[Solution]:
     """Yields plans that are worse with static shares, but may win when shares lend."""
     yield foretold(problem, _evened(proven))
+    if all(len(device.options) == 1 for device in problem.devices):
+        return  # With nothing to choose, rivals have other weights alone, which the search tries.
     for solver in _RIVALS:
         rival = solver.solve(problem)
         if isinstance(rival, Solution) and rival.left_out == proven.left_out:
