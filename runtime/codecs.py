@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -88,9 +89,10 @@ def decode(codec: str, parts: Mapping[str, NDArray[Any]], shape: Sequence[int]) 
     return row.decode(dict(parts), tuple(shape))
 
 
-def encoded_bytes(codec: str, shape: Sequence[int]) -> int:
+@lru_cache(1024)
+def encoded_bytes(codec: str, shape: tuple[int, ...]) -> int:
     """Predicts the bytes of all the parts of a tensor, without names and message headers."""
-    layout = _row(codec).layout(tuple(shape))
+    layout = _row(codec).layout(shape)
     return sum(np.dtype(kind).itemsize * math.prod(part) for kind, part in layout.values())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import attrs
 from attrs import field, frozen
 
@@ -33,7 +35,7 @@ class ServerProfile:
             return self
         return attrs.evolve(self, pace=self.pace.updated(worked_s / foretold_s, now))
 
-    @property
+    @cached_property
     def model(self) -> TimeModel:
         """Foretells the steps from the probes alone."""
         return fit(self.probed)

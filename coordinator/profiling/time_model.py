@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 _TERMS = 3
 _TIE = 1e-9
+_FITS_KEPT = 4096
+"""Probes are few and rounds many: what fitted them last time is asked for again each round."""
 
 
 @frozen
@@ -53,7 +56,11 @@ def fit(samples: Sequence[Timed]) -> TimeModel:
     (Lawson and Hanson, Solving Least Squares Problems, chapter 23, prove that it is one of
     these). No samples give a model in which nothing takes time.
     """
-    samples = [one for one in samples if one.seconds > 0]
+    return _fitted(tuple(one for one in samples if one.seconds > 0))
+
+
+@lru_cache(_FITS_KEPT)
+def _fitted(samples: tuple[Timed, ...]) -> TimeModel:
     if not samples:
         return TimeModel()
     rows = np.array([(one.load.operations, one.load.activation_bytes, 1.0) for one in samples])
