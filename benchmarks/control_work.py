@@ -5,9 +5,10 @@ A simulated fleet exchanges the letters of a small CNN: in each of ten local ste
 both ways. A party is a function of what it is told: on the clock is a twin of the coordinator's,
 which is told the same as the one that takes part, thousands of events at a time. So neither the
 boards' work nor a stopwatch comes between its own. SHA-256 and CRC-32 of payloads, and msgpack's
-copying of messages above 8 KiB, are the data plane: a second twin tells what they take.
+copying of messages above 8 KiB, are the data plane: a second twin tells what they take. With a
+planner, boards are measured first, and every round is planned from what was measured.
 
-    python -m benchmarks.control_work [--boards 100 300 1000] [--profile]
+    python -m benchmarks.control_work [--boards 100 300 1000] [--planner NAME] [--profile]
 """
 
 from __future__ import annotations
@@ -34,8 +35,12 @@ import msgpack
 import numpy as np
 from attrs import define, evolve, field, frozen
 
-from coordinator.job import CodecLimits, Job
+from coordinator.fleet import Device, Fleet
+from coordinator.job import CodecLimits, Job, Planner
 from coordinator.machine import react
+from coordinator.plan import Planner as Plans
+from coordinator.planning.live_setup import live_planner
+from coordinator.planning.planners import SOLVERS
 from coordinator.record.run_record import RunRecord
 from coordinator.simulation.budgets import pacing
 from coordinator.simulation.casts import Modelled, StandIns
@@ -43,10 +48,11 @@ from coordinator.simulation.conditions import Conditions
 from coordinator.simulation.costs import Costs
 from coordinator.simulation.ledger import Ledger
 from coordinator.simulation.payloads import Payloads
-from coordinator.simulation.simulation import SimulatedRecords, fixed_planner
+from coordinator.simulation.simulation import SimulatedRecords, fixed_planner, survey_for
 from coordinator.simulation.world import Nowhere, SimulatedWorld
 from runtime import wire
 from runtime.effects import Effect, Record
+from runtime.emulation_spec import Emulation
 from runtime.events import HostEvent
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.letters import ANSWERED
@@ -61,6 +67,7 @@ from tests.simulation.stages import JOB, SERVER_GFLOPS, TRACED, board, fleet
 BOARDS = (100, 300, 1000)
 ROUNDS = 4
 CUT = "block2"
+RUN = "control-work"
 Make = Callable[[], Party[Any]]
 Role = Literal["timed", "weighed", "profiled"]
 _BATCH_BYTES = 64 * 1024 * 1024
@@ -242,9 +249,16 @@ class OverheardWorld(SimulatedWorld):
         super()._launch(party, name, *rest)
 
 
-def measure(boards: int, roles: tuple[Role, ...] = ("timed", "weighed")) -> list[Spent]:
+def measure(
+    boards: int, planner: str = "fixed", roles: tuple[Role, ...] = ("timed", "weighed")
+) -> list[Spent]:
     """Returns what each round of a fleet spent: the first twin of all, the last of payloads."""
-    job = evolve(JOB, job=evolve(JOB.training, rounds=ROUNDS), codec=CodecLimits("int8", "int8"))
+    job = evolve(
+        JOB,
+        job=evolve(JOB.training, rounds=ROUNDS),
+        codec=CodecLimits("int8", "int8"),
+        planner=Planner(name=planner),  # type: ignore[arg-type]
+    )
     with tempfile.TemporaryDirectory() as folder:
         overheard = Overheard(Path(folder), roles)
         _run(job, boards, overheard)
@@ -257,40 +271,52 @@ def measure(boards: int, roles: tuple[Role, ...] = ("timed", "weighed")) -> list
 
 def _run(job: Job, boards: int, overheard: Overheard) -> None:
     rng = np.random.default_rng(0)
-    crowd = fleet(
-        *(
-            board(f"b{number:04}", CUT, up=rng.uniform(10, 40), down=rng.uniform(10, 40),
-                  step_s=rng.uniform(0.02, 0.2))
-            for number in range(boards)
-        )
-    )  # fmt: skip
+    crowd = fleet(*(_board(number, job.planner.name, rng) for number in range(boards)))
     clock, ledger, conditions = VirtualClock(), Ledger(), Conditions()
     cast = StandIns(job, Payloads(job, TRACED))
+    planner = _planner(job, crowd)
     OverheardWorld.overheard = overheard
     OverheardWorld(
         job,
         crowd,
-        fixed_planner(job, crowd),
+        planner,
         Modelled(cast, Costs(TRACED, SERVER_GFLOPS), clock, ledger, conditions),
         clock=clock,
         records=SimulatedRecords(Nowhere(), ledger, clock),
-        run="control-work",
+        run=RUN,
         conditions=conditions,
+        survey=survey_for(planner, RUN, job),
     ).run()
+
+
+def _board(number: int, planner: str, rng: np.random.Generator) -> Device:
+    """Draws links; and the time of a step, or where a planner chooses the cut, the speed."""
+    up, down = rng.uniform(10, 40), rng.uniform(10, 40)
+    name = f"b{number:04}"
+    if planner == "fixed":
+        return board(name, CUT, up=up, down=down, step_s=rng.uniform(0.02, 0.2))
+    return Device(name, emulate=Emulation(rng.uniform(0.3, 3), None, up, down))
+
+
+def _planner(job: Job, crowd: Fleet) -> Plans:
+    if job.planner.name == "fixed":
+        return fixed_planner(job, crowd, TRACED)
+    return live_planner(job, crowd, TRACED, buffer_bytes=0, labels_bytes=1)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Prints a row for every size of fleet, and how the seconds grow."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--boards", type=int, nargs="+", default=BOARDS)
+    parser.add_argument("--planner", default="fixed", choices=["fixed", *SOLVERS])
     parser.add_argument("--profile", action="store_true", help="show where the time goes instead")
     options = parser.parse_args(arguments)
     if options.profile:
-        measure(options.boards[-1], ("profiled",))
+        measure(options.boards[-1], options.planner, ("profiled",))
         return
     print("| boards | round | control s | us a board's step | payload s | events |")
     print("|---|---|---|---|---|---|")
-    steady = [_tell(boards, measure(boards)) for boards in options.boards]
+    steady = [_tell(boards, measure(boards, options.planner)) for boards in options.boards]
     if len(steady) > 1:
         print(
             f"\nLater rounds take boards to the power of {_exponent(options.boards, steady):.2f}."

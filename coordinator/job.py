@@ -86,11 +86,30 @@ class Loss:
 
 
 @frozen
+class CodecFloor:
+    """[[codec.floors]]: from a cut on towards the output, until the next; None is [codec]'s own."""
+
+    cut: str = field(validator=not_empty)
+    up: CodecName | None = None
+    down: CodecName | None = None
+
+
+@frozen
 class CodecLimits:
-    """[codec]: how smashed data (`up`) and cut gradients (`down`) travel."""
+    """[codec]: the coarsest codecs of smashed data (`up`) and cut gradients (`down`).
+
+    Planners take no finer ones: they cost bytes, and would change what is learnt.
+    """
 
     up: CodecName = "int8"
     down: CodecName = "int8"
+    floors: tuple[CodecFloor, ...] = ()
+
+    @property
+    def used(self) -> frozenset[CodecName]:
+        """All that a device may be told to use."""
+        floors = {codec for one in self.floors for codec in (one.up, one.down) if codec}
+        return frozenset({self.up, self.down} | floors)
 
 
 @frozen

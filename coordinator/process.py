@@ -10,6 +10,8 @@ from typing import Any
 import attrs
 import numpy as np
 
+from coordinator.cut_codecs import cut_codecs
+from coordinator.cutting.traced_model import TracedModel
 from coordinator.due import still_due
 from coordinator.fleet import Fleet
 from coordinator.job import Job
@@ -72,7 +74,7 @@ def run_coordinator(
     if _is_complete(job, record):
         save_final_model(executor, job, record)
         return Halt(Exit.OK, "the job was done already")
-    state = _first_state(job, fleet, record, checkpoint)
+    state = _first_state(job, fleet, record, executor.traced, checkpoint)
     state = attrs.evolve(state, replayed=replayed or {})
     worker: Executor = executor
     if job.planner.name != "fixed":
@@ -131,7 +133,7 @@ def _restore(executor: CoordinatorExecutor, record: RunRecord) -> Checkpoint | N
 
 
 def _first_state(
-    job: Job, fleet: Fleet, record: RunRecord, checkpoint: Checkpoint | None
+    job: Job, fleet: Fleet, record: RunRecord, traced: TracedModel, checkpoint: Checkpoint | None
 ) -> CoordinatorState:
     devices = tuple(sorted(fleet.ids))
     batches = {DeviceId(device.id): device.batch or job.training.batch for device in fleet.devices}
@@ -143,8 +145,8 @@ def _first_state(
         incarnation=next_incarnation(record.folder.parent / f".coordinator-{fleet.name}"),
         devices=devices,
         recipe=job.recipe,
-        planner=FixedPlanner(batches, job.codec.up, job.codec.down, fleet.cut_at),
-        codecs=frozenset({job.codec.up, job.codec.down}),
+        planner=FixedPlanner(batches, cut_codecs(job.codec, traced), fleet.cut_at),
+        codecs=job.codec.used,
         policy=job.policy,
         # What lies behind is not kept in memory.
         logged={plan.round: plan for plan in plans if plan.round >= first},

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import attrs
 from attrs import define, field, frozen
 
+from coordinator.cut_codecs import Coding, CutCodecs
 from coordinator.due import still_due
 from coordinator.machine import CoordinatorState
 from coordinator.machine import react as coordinator_react
@@ -40,6 +41,7 @@ from runtime.virtual import VirtualClock, VirtualWorker
 from runtime.wire import encode_json, from_builtin
 
 FLEET = Fleet("tests")
+PLAIN = CutCodecs(Coding("fp32", "fp32"))
 
 
 @define
@@ -256,7 +258,7 @@ class NullWorld(World):
         held = {name: 20 + 7 * index for index, name in enumerate(names)}
         batches = {name: 4 + index % 3 for index, name in enumerate(names)}
         recipe = Recipe(7, rounds, local_steps, OptimiserSpec("sgd", lr=0.1), ScheduleSpec())
-        planner = FixedPlanner(batches, "fp32", "fp32", lambda *at: _cut(cuts, *at))
+        planner = FixedPlanner(batches, PLAIN, lambda *at: _cut(cuts, *at))
         self.null = NullLaboratory(held)
         super().__init__(
             names, recipe, planner, self.null, weather=weather, seed=seed, policy=policy

@@ -13,7 +13,7 @@ from attrs import frozen
 from coordinator.commands import job_files, server_speed
 from coordinator.equipment import AGENT_BYTES
 from coordinator.fleet import Fleet
-from coordinator.job import Job
+from coordinator.job import CodecLimits, Job
 from coordinator.planning.comparison import Candidate, can_run, compare
 from coordinator.planning.explain import explain
 from coordinator.planning.full_local import FullLocal
@@ -156,7 +156,7 @@ def _premises(job: Job, fleet: Fleet, assumed: Priors) -> Iterator[str]:
     training = job.training
     yield (
         f"{job.name} on {fleet.name}: {len(fleet.devices)} devices, "
-        f"{training.local_steps} local steps a round, codecs {job.codec.up}/{job.codec.down}"
+        f"{training.local_steps} local steps a round, codecs {_codings(job.codec)}"
     )
     workers = "1 worker" if job.server.workers == 1 else f"{job.server.workers} workers"
     budgets = [
@@ -167,6 +167,13 @@ def _premises(job: Job, fleet: Fleet, assumed: Priors) -> Iterator[str]:
         )
     ]
     yield f"server: {workers} at {assumed.server_gflops:.3g} GFLOPS; {', '.join(budgets)}"
+
+
+def _codings(codec: CodecLimits) -> str:
+    floors = (
+        f", from {one.cut} on {one.up or codec.up}/{one.down or codec.down}" for one in codec.floors
+    )
+    return f"{codec.up}/{codec.down}{''.join(floors)}"
 
 
 def _table(candidates: Sequence[Candidate]) -> str:

@@ -32,8 +32,9 @@ def cut_problems(
     depths = _depths(traced)
     minimum = job.cuts.minimum
     problems = [] if traced.whole else list(_never_whole(job, job_path))
+    problems += _floor_problems(job, job_path, traced)
     if minimum == WHOLE_MODEL:
-        problems.append(_no_minimum(job_path))
+        problems.append(_no_place(job_path, "cuts.minimum", "take the planner 'full-local'"))
         minimum = None
     if minimum is not None and minimum not in depths:
         problems.append(_unknown(job_path, "cuts.minimum", minimum, traced))
@@ -71,9 +72,21 @@ def _never_whole(job: Job, path: Path) -> Iterator[Problem]:
         yield Problem(str(path), "planner.name", message, "take another planner")
 
 
-def _no_minimum(path: Path) -> Problem:
-    message = f"{WHOLE_MODEL!r} is no place to cut"
-    return Problem(str(path), "cuts.minimum", message, "take the planner 'full-local'")
+def _floor_problems(job: Job, path: Path, traced: TracedModel) -> Iterator[Problem]:
+    """Yields codec floors at cuts that there are not, and two at one cut."""
+    depths, seen = _depths(traced), dict[int, str]()
+    for index, floor in enumerate(job.codec.floors):
+        key = f"codec.floors[{index}].cut"
+        if floor.cut == WHOLE_MODEL:
+            yield _no_place(path, key, "leave it out: of the whole model nothing is coded")
+        elif floor.cut not in depths:
+            yield _unknown(path, key, floor.cut, traced)
+        elif (first := seen.setdefault(depths[floor.cut], key)) != key:
+            yield Problem(str(path), key, f"{first} is the same cut", "keep one of them")
+
+
+def _no_place(path: Path, key: str, fix: str) -> Problem:
+    return Problem(str(path), key, f"{WHOLE_MODEL!r} is no place to cut", fix)
 
 
 def _unknown(path: Path, key: str, name: str, traced: TracedModel) -> Problem:

@@ -11,7 +11,6 @@ from coordinator.planning.hysteresis import Hysteresis
 from coordinator.planning.lending import guaranteed
 from coordinator.planning.options import (
     BoardProfile,
-    CodecFloor,
     CutTimes,
     ModelSize,
     StepShape,
@@ -182,14 +181,8 @@ class LivePlanner:
             )
             for cut in cuts
         }
-        floor = CodecFloor(None, survey.codec_up, survey.codec_down)
         shape = StepShape(batch, batch * self.labels_bytes, _STEP_OVERHEAD_BYTES)
-        options = build_options(cuts, BoardProfile(times, {}), (floor,), self.model, shape)
-        # Finer codecs than the job's cost bytes and would change what is learnt.
-        wanted = (survey.codec_up, survey.codec_down)
-        return tuple(
-            one for one in options if one.is_whole_model or (one.codec_up, one.codec_down) == wanted
-        )
+        return build_options(cuts, BoardProfile(times, {}), survey.codecs, self.model, shape)
 
     def _told(
         self, round: int, solution: Solution, absent: tuple[LeftOut, ...], knowledge: Knowledge

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from coordinator.cut_codecs import cut_codecs
 from coordinator.cutting.traced_model import FLOAT32_BYTES, Cut, TracedModel
 from coordinator.fleet import Fleet
 from coordinator.job import Job, Planner
@@ -33,16 +34,15 @@ def live_planner(
     """Returns the planner that `[planner]` names, which is not the fixed one.
 
     `buffer_bytes` are those of the whole model, `labels_bytes` those of one sample as they travel.
-    Raises ModelError for a minimum cut that the model does not have, and where devices should
-    train a whole model that cannot be trained so.
+    Raises ModelError for a minimum cut or a codec floor at a cut that the model does not have, and
+    where devices should train a whole model that cannot be trained so.
     """
     batches = {DeviceId(one.id): one.batch or job.training.batch for one in fleet.devices}
     survey = CutSurvey(
         _cuts(job, traced),
         traced.flops_per_sample,
         batches,
-        job.codec.up,
-        job.codec.down,
+        cut_codecs(job.codec, traced),
         known=traced.places,
     )
     slots = len(Optimiser(job.optimiser).slots_for({"weight": np.zeros(1, np.float32)}))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen
 
+from coordinator.cut_codecs import cut_codecs
 from coordinator.cutting.segments import Segment
 from coordinator.cutting.traced_model import FLOAT32_BYTES, TracedModel
 from coordinator.equipment import AGENT_BYTES
 from coordinator.fleet import Device, Fleet
-from coordinator.job import CodecName, Job
+from coordinator.job import CodecFloor, CodecName, Job
 from coordinator.planning.options import (
-    FINEST_FIRST,
     BoardProfile,
     CutTimes,
     ModelSize,
@@ -31,6 +31,7 @@ from runtime.emulation_spec import TRAINING_FACTOR
 from runtime.ids import DeviceId
 from runtime.optimisers import Optimiser
 
+_FINEST_FIRST: tuple[CodecName, ...] = ("fp32", "fp16", "int8")
 _SMALL_CLASSES = 2**8
 _BYTES_PER_MEGABIT = 1e6 / 8
 _MB = 1e6
@@ -65,7 +66,7 @@ def build_problem(job: Job, fleet: Fleet, traced: TracedModel, priors: Priors) -
     """Returns the round to plan: every legal cut of every device, with the job's codecs.
 
     Every device has a speed and links: `gaps` yields nothing. Raises ModelError for a minimum
-    cut that the model does not have.
+    cut or a codec floor at a cut that the model does not have.
     """
     memory_mb, size = job.server.memory_mb, _model_size(job, traced)
     problem = Problem(
@@ -114,9 +115,10 @@ def with_cuts_of(problem: Problem, fleet: Fleet, traced: TracedModel) -> Problem
 
 def with_coarser_codecs(job: Job) -> Job | None:
     """Returns the job with the next coarser codec each way; None if there is none."""
-    up, down = _coarser(job.codec.up), _coarser(job.codec.down)
-    changed = evolve(job.codec, up=up, down=down)
-    return None if changed == job.codec else evolve(job, codec=changed)
+    codec = job.codec
+    floors = tuple(_with_coarser(one) for one in codec.floors)
+    changed = evolve(codec, up=_coarser(codec.up), down=_coarser(codec.down), floors=floors)
+    return None if changed == codec else evolve(job, codec=changed)
 
 
 def bytes_per_s(mbps: float) -> float:
@@ -154,16 +156,14 @@ def _options(
 ) -> tuple[Option, ...]:
     minimum, batch = job.cuts.minimum, device.batch or job.training.batch
     labels_bytes = batch * (1 if job.input.classes <= _SMALL_CLASSES else 2)
-    options = build_options(
-        traced.cuts,
+    first = traced.cuts.index(traced.cut(minimum)) if minimum else 0
+    return build_options(
+        traced.cuts[first:],
         BoardProfile(_times(device, traced, batch, server_gflops), {}, AGENT_BYTES),
-        (),
+        cut_codecs(job.codec, traced),
         size,
         StepShape(batch, labels_bytes),
-        minimum_cut=None if minimum is None else traced.cut(minimum).name,
     )
-    codecs = (job.codec.up, job.codec.down)
-    return tuple(one for one in options if (one.codec_up, one.codec_down) == codecs)
 
 
 def _times(
@@ -211,5 +211,10 @@ def _whole(job: Job, device: Device, traced: TracedModel, size: ModelSize) -> It
         yield whole_model(*step_s, memory_bytes, size)
 
 
+def _with_coarser(floor: CodecFloor) -> CodecFloor:
+    up, down = floor.up and _coarser(floor.up), floor.down and _coarser(floor.down)
+    return evolve(floor, up=up, down=down)
+
+
 def _coarser(codec: CodecName) -> CodecName:
-    return FINEST_FIRST[min(FINEST_FIRST.index(codec) + 1, len(FINEST_FIRST) - 1)]
+    return _FINEST_FIRST[min(_FINEST_FIRST.index(codec) + 1, len(_FINEST_FIRST) - 1)]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from coordinator.cut_codecs import CutCodecs
 from coordinator.plan import Assignment
 from coordinator.profiling.time_model import Load
 from runtime.emulation_spec import TRAINING_FACTOR
 from runtime.ids import DeviceId
 from runtime.presence import DevicePresence
-from runtime.program import WHOLE_MODEL, Codec
 
 if TYPE_CHECKING:
     from coordinator.cutting.traced_model import Cut
@@ -31,8 +31,7 @@ class CutSurvey:
     cuts: tuple[Cut, ...]
     flops_per_sample: int
     batches: Mapping[DeviceId, int]
-    codec_up: Codec
-    codec_down: Codec
+    codecs: CutCodecs
     known: tuple[Cut, ...] = ()
 
     def probes(self, birth: DevicePresence) -> tuple[Assignment, ...]:
@@ -44,7 +43,7 @@ class CutSurvey:
         ]
         # A board that nothing seems to fit may know better than an estimate.
         chosen = _three_of(fitting or list(self.cuts[:1]))
-        return tuple(self._assignment(birth.device, cut.name, batch) for cut in chosen)
+        return tuple(self.codecs.assignment(birth.device, cut.name, batch) for cut in chosen)
 
     def before(self, refused: Container[str]) -> tuple[Cut, ...]:
         """Returns the cuts in front of the first that is refused: deeper ones hold its layers."""
@@ -65,11 +64,6 @@ class CutSurvey:
         """Returns what a local step asks of the server."""
         flops = TRAINING_FACTOR * batch * (self.flops_per_sample - cut.device_flops_per_sample)
         return Load(flops, float(batch * cut.smashed_bytes_per_sample))
-
-    def _assignment(self, device: DeviceId, cut: str, batch: int) -> Assignment:
-        if cut == WHOLE_MODEL:
-            return Assignment.of_whole_model(device, batch)
-        return Assignment(device, cut, self.codec_up, self.codec_down, batch)
 
     def _cut(self, name: str) -> Cut:
         cuts = (*self.cuts, *self.known)

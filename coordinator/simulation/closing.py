@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from attrs import frozen
 
+from coordinator.cut_codecs import cut_codecs
 from coordinator.cutting.traced_model import FLOAT32_BYTES
 from coordinator.fleet import Device, Fleet
 from coordinator.job import Job
 from coordinator.learning.training import CoordinatorExecutor
-from coordinator.plan import Assignment
 from coordinator.simulation.costs import Costs
 from coordinator.simulation.world import Cast
 from coordinator.tasks import CloseRound, Collect, Prepare
@@ -107,12 +107,13 @@ def measured_closing_s(job: Job, fleet: Fleet) -> float:
 def _closings_s(
     executor: CoordinatorExecutor, job: Job, names: tuple[DeviceId, ...]
 ) -> list[float]:
+    codecs = cut_codecs(job.codec, executor.traced)
     cut, batch = executor.traced.cuts[0].name, job.training.batch
     lasted_s = []
     for round in range(1, _TIMED_ROUNDS + 1):
         attempt = AttemptKey(round, 1)
         for name in names:
-            assignment = Assignment(name, cut, job.codec.up, job.codec.down, batch)
+            assignment = codecs.assignment(name, cut, batch)
             prepared = executor.run(Prepare(assignment, attempt))
             executor.run(Collect(name, attempt, batch, prepared.tensors))
         began_s = time.perf_counter()

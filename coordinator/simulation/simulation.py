@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from coordinator.cut_codecs import cut_codecs
 from coordinator.cutting.cut_check import trace_job
 from coordinator.cutting.model import build_model
 from coordinator.cutting.traced_model import TracedModel
@@ -121,7 +122,7 @@ def simulate(
         records=SimulatedRecords(record, ledger, clock),
         run=record.run,
         conditions=conditions,
-        survey=_survey(planner, record.run, job),
+        survey=survey_for(planner, record.run, job),
         replayed=replayed,
     )
     halt = world.run()
@@ -130,10 +131,10 @@ def simulate(
     return Simulated(halt, clock.now(), wall_s, costs.server_gflops, world.broker.delivered)
 
 
-def fixed_planner(job: Job, fleet: Fleet) -> FixedPlanner:
+def fixed_planner(job: Job, fleet: Fleet, traced: TracedModel) -> FixedPlanner:
     """Returns the planner that takes every cut from the fleet file."""
     batches = {DeviceId(device.id): device.batch or job.training.batch for device in fleet.devices}
-    return FixedPlanner(batches, job.codec.up, job.codec.down, fleet.cut_at)
+    return FixedPlanner(batches, cut_codecs(job.codec, traced), fleet.cut_at)
 
 
 @frozen
@@ -146,9 +147,9 @@ class _Company:
 
 
 def _planner(job: Job, fleet: Fleet, company: _Company) -> Planner:
-    if job.planner.name == "fixed":
-        return fixed_planner(job, fleet)
     traced = company.costs.traced
+    if job.planner.name == "fixed":
+        return fixed_planner(job, fleet, traced)
     return live_planner(
         job,
         fleet,
@@ -158,7 +159,7 @@ def _planner(job: Job, fleet: Fleet, company: _Company) -> Planner:
     )
 
 
-def _survey(planner: Planner, run: str, job: Job) -> Survey | None:
+def survey_for(planner: Planner, run: str, job: Job) -> Survey | None:
     """Returns what measures the boards for a planner that goes by measurements."""
     return Survey(planner.survey, run, job.recipe) if isinstance(planner, LivePlanner) else None
 

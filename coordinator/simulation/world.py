@@ -188,7 +188,7 @@ class SimulatedWorld:
             devices=tuple(sorted(self._fleet.ids)),
             recipe=self._job.recipe,
             planner=self._planner,
-            codecs=frozenset({self._job.codec.up, self._job.codec.down}),
+            codecs=self._job.codec.used,
             policy=self._job.policy,
             logged=dict(past.plans),
             due=still_due(past.plans.values(), past.closed),

@@ -106,6 +106,7 @@ def test_all_mistakes_of_a_job_are_reported(tmp_path: Path) -> None:
         ("[model]", '[planner]\nname = "best"\n[model]', "planner.name"),
         ("[model]", '[cuts]\nminimum = ""\n[model]', "cuts.minimum"),
         ("[model]", "[server]\nmemory_mb = 0\n[model]", "server.memory_mb"),
+        ("[model]", '[[codec.floors]]\ncut = "a"\nup = "int4"\n[model]', "codec.floors[0].up"),
         ("shape = [1, 8, 8]", "shape = []", "input.shape"),
         ("classes = 3", "classes = 1", "input.classes"),
         ("test.npz", "test.csv", "evaluation.source"),

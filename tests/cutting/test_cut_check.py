@@ -9,7 +9,7 @@ from attrs import evolve
 
 from coordinator.cutting.cut_check import cut_problems, trace_job
 from coordinator.fleet import Fleet
-from coordinator.job import CutLimits, Job, Planner
+from coordinator.job import CodecFloor, CodecLimits, CutLimits, Job, Planner
 from runtime.config import load_pair
 from runtime.program import WHOLE_MODEL
 from tests.commands.jobs import FLEET, write_job
@@ -37,6 +37,18 @@ def test_a_fleet_may_name_the_whole_model(tmp_path: Path) -> None:
         "device[1].cuts[0].cut"
     }, "the whole model is deeper than any minimum"
     assert problems(job, fleet, output=False).keys() == {"device[0].cut"}
+
+
+def test_codec_floors_are_held_against_the_model(tmp_path: Path) -> None:
+    job, fleet = files(tmp_path)
+    names = ("front", "middle", "middel", "front", WHOLE_MODEL)
+    floors = tuple(CodecFloor(name) for name in names)
+    found = problems(evolve(job, codec=CodecLimits(floors=floors)), fleet)
+    assert found == {
+        "codec.floors[2].cut": "the model has no cut 'middel'",
+        "codec.floors[3].cut": "codec.floors[0].cut is the same cut",
+        "codec.floors[4].cut": "'whole-model' is no place to cut",
+    }
 
 
 def test_the_whole_model_is_no_minimum(tmp_path: Path) -> None:

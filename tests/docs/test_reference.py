@@ -23,6 +23,7 @@ OPERATING = DOCS / "operating.md"
 PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md"), *REPOSITORY.glob("examples/*/*.md")])
 TABLES: dict[str, type[Any]] = {
     **{f"`[{key}]`": kind for key, kind in get_type_hints(job.Job).items() if attrs.has(kind)},
+    "`[[codec.floors]]`": job.CodecFloor,
     "`[fleet]`": fleet.FleetName,
     "`[shared]`": fleet.SharedLink,
     "`[data]` of the fleet": fleet.Data,

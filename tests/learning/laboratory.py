@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import define
 
+from coordinator.cut_codecs import Coding, CutCodecs
 from coordinator.job import Job
 from coordinator.learning.checkpoint import Checkpoint
 from coordinator.learning.training import CoordinatorExecutor
@@ -84,7 +85,7 @@ def learning_world(
     job = laboratory.job
     names = tuple(sorted(laboratory.shards))
     sizes = dict(batches or {name: job.training.batch for name in names})
-    planner = FixedPlanner(sizes, job.codec.up, job.codec.down, cuts)
+    planner = FixedPlanner(sizes, CutCodecs(Coding(job.codec.up, job.codec.down)), cuts)
     return World(names, job.recipe, planner, laboratory, weather=weather, seed=seed)
 
 

@@ -28,6 +28,7 @@ from runtime.optimisers import OptimiserSpec
 from runtime.presence import DevicePresence
 from runtime.recipe import Recipe
 from runtime.schedules import ScheduleSpec
+from tests.world import PLAIN
 
 T = TypeVar("T")
 ONE, TWO = DeviceId("board-1"), DeviceId("board-2")
@@ -46,7 +47,7 @@ class Coordinating:
 
     def __init__(self, *devices: DeviceId, rounds: int = 2) -> None:
         recipe = Recipe(1, rounds, STEPS, OptimiserSpec("sgd", lr=0.1), ScheduleSpec())
-        planner = FixedPlanner(dict.fromkeys(devices, 4), "fp32", "fp32", lambda *_: "middle")
+        planner = FixedPlanner(dict.fromkeys(devices, 4), PLAIN, lambda *_: "middle")
         self.state = CoordinatorState("run", 5, devices, recipe, planner, frozenset({"fp32"}))
         self.effects: list[MachineEffect] = []
         self.opens_at_once = True

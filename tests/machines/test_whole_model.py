@@ -42,6 +42,7 @@ from tests.machines.coordinating import (
     of,
     tasks,
 )
+from tests.world import PLAIN
 
 ORDER = RoundOrder(
     "run", AttemptKey(1, 1), "digest", WHOLE_MODEL, 4, 2, 0, "fp32", "fp32",
@@ -81,7 +82,7 @@ def planned(*whole: str) -> Coordinating:
     """Returns a coordinator of two boards, all there; those of `whole` train everything."""
     made = Coordinating(ONE, TWO)
     planner = FixedPlanner(
-        {ONE: 4, TWO: 4}, "fp32", "fp32", lambda one, _: WHOLE_MODEL if one in whole else "middle"
+        {ONE: 4, TWO: 4}, PLAIN, lambda one, _: WHOLE_MODEL if one in whole else "middle"
     )
     made.state = attrs.evolve(made.state, planner=planner)
     for device in (ONE, TWO):

@@ -30,7 +30,7 @@ from runtime.tensors import pack
 from runtime.transport.link_model import Line, Link
 from runtime.transport.memory import Weather
 from runtime.virtual import VirtualClock
-from tests.world import NullLaboratory, World
+from tests.world import PLAIN, NullLaboratory, World
 
 BATCH = 4
 _TRAINING = 3
@@ -136,7 +136,7 @@ class LiveWorld(World):
         names = tuple(DeviceId(f"board-{index}") for index in range(len(speeds)))
         recipe = Recipe(7, rounds, local_steps, OptimiserSpec("sgd", lr=0.1), ScheduleSpec())
         batches = dict.fromkeys(names, BATCH)
-        surveyor = CutSurvey(cuts, WHOLE.device_flops_per_sample, batches, "fp32", "fp32")
+        surveyor = CutSurvey(cuts, WHOLE.device_flops_per_sample, batches, PLAIN)
         planner = LivePlanner(
             SOLVERS["optimal"], surveyor, ModelSize(8_000, 0, 0), Problem((), local_steps)
         )

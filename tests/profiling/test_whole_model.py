@@ -13,6 +13,7 @@ from runtime.presence import Limits
 from runtime.program import WHOLE_MODEL
 from tests.machines.coordinating import birth
 from tests.profiling.live_world import BATCH, CUTS, WHOLE, LiveWorld, Speed, steady
+from tests.world import PLAIN
 
 ONE = DeviceId("board-1")
 FAST, SLOW = steady(5e11), steady(1e9)
@@ -27,7 +28,7 @@ def trained(*speeds: Speed, rounds: int = 3, local_steps: int = 4) -> LiveWorld:
 
 def survey(*cuts: str) -> CutSurvey:
     chosen = tuple(cut for cut in (*CUTS, WHOLE) if cut.name in cuts)
-    return CutSurvey(chosen, 3 * 10**8, {ONE: BATCH}, "int8", "int8", known=(*CUTS, WHOLE))
+    return CutSurvey(chosen, 3 * 10**8, {ONE: BATCH}, PLAIN, known=(*CUTS, WHOLE))
 
 
 def test_it_is_probed_and_taken_where_it_is_faster() -> None:

@@ -122,7 +122,7 @@ def perform(
     world = SimulatedWorld(
         job,
         whole,
-        Weighted(fixed_planner(job, whole), weights or {}),
+        Weighted(fixed_planner(job, whole, TRACED), weights or {}),
         Modelled(cast, Costs(TRACED, SERVER_GFLOPS), clock, ledger, conditions),
         clock=clock,
         records=SimulatedRecords(notes, ledger, clock),

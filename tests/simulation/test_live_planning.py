@@ -78,6 +78,13 @@ class TestPlanning:
         ways = [one["upload_s"] + one["download_s"] for one in (foretold, terms)]
         assert ways[0] == pytest.approx(ways[1], rel=0.05)
 
+    def test_plans_keep_to_codec_floors(self, tmp_path: Path) -> None:
+        floors = '[[codec.floors]]\ncut = "middle"\nup = "fp16"\n'
+        job = PLANNED + floors + '[cuts]\nminimum = "middle"\n'
+        assert simulated(tmp_path, job=job) == Exit.OK
+        parts = [one for plan in read(tmp_path, "plans") for one in plan["assignments"]]
+        assert {one["codec_up"] for one in parts} == {"fp16"}
+
     def test_an_option_goes_before_the_job_file(self, tmp_path: Path) -> None:
         assert simulated(tmp_path, "--planner", "common-cut") == Exit.OK
         assert {one["planner"] for one in read(tmp_path, "plans")} == {"common-cut"}

@@ -13,7 +13,7 @@ import torch
 from attrs import evolve
 
 from coordinator.fleet import Device, Fleet, FleetName
-from coordinator.job import CodecLimits, Evaluation, Input, Job, Model, Training
+from coordinator.job import CodecFloor, CodecLimits, Evaluation, Input, Job, Model, Training
 from coordinator.record.run_record import RunRecord, read_lines
 from coordinator.simulation.conditions import BoardConditions, Conditions, Outage, Shared
 from coordinator.simulation.simulation import Setting, simulate
@@ -47,6 +47,15 @@ def test_another_seed_draws_other_weather() -> None:
     other = evolve(JOB, job=evolve(JOB.training, seed=4))
     one, two = perform(devices, conditions=HARD), perform(devices, job=other, conditions=HARD)
     assert one.duration_s() != two.duration_s()
+
+
+def test_codec_floors_hold_where_a_board_is_cut() -> None:
+    limits = CodecLimits("int8", "int8", (CodecFloor("block2", up="fp16", down="fp32"),))
+    devices = [board("a", "block1"), board("b", "block2"), board("c", "block3")]
+    parts = perform(devices, job=evolve(JOB, codec=limits)).rounds[-1]["devices"]
+    deep = ("fp16", "fp32")
+    found = {name: (one["codec_up"], one["codec_down"]) for name, one in parts.items()}
+    assert found == {"a": ("int8", "int8"), "b": deep, "c": deep}
 
 
 CUTS = {"a": "block1", "b": "block2", "c": "block2"}
