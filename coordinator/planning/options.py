@@ -1,41 +1,18 @@
-"""A device's options from what is known: the model's cuts, the board's times, the job's rules."""
+"""What taking part at a cut costs: the same for every board of a batch, but for its times."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from coordinator.planning.problem import Option
 from runtime.codecs import encoded_bytes
-from runtime.program import WHOLE_MODEL
+from runtime.program import WHOLE_MODEL, Codec
 
 if TYPE_CHECKING:
     from coordinator.cut_codecs import CutCodecs
     from coordinator.cutting.traced_model import Cut
-
-
-@frozen
-class CutTimes:
-    """What one local step at a cut takes on this board and, for it, on the server."""
-
-    forward_s: float
-    backward_s: float
-    server_s: float
-
-
-@frozen
-class BoardProfile:
-    """What is known of a board: times by the name of the cut; cuts without times are no options.
-
-    `memory_bytes` by cut is what training there was measured to take; a cut that is not in it
-    takes what the cut table estimates, and `runtime_bytes` on top.
-    """
-
-    times: Mapping[str, CutTimes]
-    memory_bytes: Mapping[str, float]
-    runtime_bytes: float = 0.0
 
 
 @frozen
@@ -45,6 +22,10 @@ class ModelSize:
     parameter_bytes: int
     buffer_bytes: int
     optimiser_slots: int
+
+    def state_bytes(self, parameter_bytes: int, buffer_bytes: int) -> int:
+        """Returns the size of a layer state: each parameter with its slots, and the buffers."""
+        return (1 + self.optimiser_slots) * parameter_bytes + buffer_bytes
 
 
 @frozen
@@ -56,65 +37,71 @@ class StepShape:
     overhead_bytes: int = 0
 
 
-def build_options(
-    cuts: Sequence[Cut],
-    profile: BoardProfile,
-    codecs: CutCodecs,
-    model: ModelSize,
-    step: StepShape,
-) -> tuple[Option, ...]:
-    """Returns an option for each of `cuts` that has times, the whole model's too."""
-    return tuple(
-        _at(cut, profile, codecs, model, step) for cut in cuts if cut.name in profile.times
-    )
+@frozen
+class CutCosts:
+    """An option but for the times: bytes of a step each way, of a layer state, and memory."""
+
+    cut: str
+    codec_up: Codec
+    codec_down: Codec
+    up_bytes: float
+    down_bytes: float
+    state_bytes: float
+    device_memory_bytes: float
+    replica_memory_bytes: float
+
+    def option(
+        self,
+        forward_s: float,
+        backward_s: float,
+        server_s: float,
+        up_wait_s: float = 0.0,
+        down_wait_s: float = 0.0,
+    ) -> Option:
+        """Returns the option of a device whose steps take so long, without what letters wait for.
+
+        A tuple of arguments in the order of `Option`'s fields: fleets have thousands.
+        """
+        return Option(
+            self.cut,
+            self.codec_up,
+            self.codec_down,
+            forward_s + up_wait_s,
+            backward_s + down_wait_s,
+            server_s,
+            self.up_bytes,
+            self.down_bytes,
+            self.state_bytes,
+            self.device_memory_bytes,
+            self.replica_memory_bytes,
+            up_wait_s,
+            down_wait_s,
+        )
 
 
-def whole_model(
-    forward_s: float, backward_s: float, memory_bytes: float, model: ModelSize
-) -> Option:
-    """Returns the option to train the whole model on the device: nothing is sent in a step."""
-    return Option(
-        cut=WHOLE_MODEL,
-        codec_up="fp32",
-        codec_down="fp32",
-        forward_s=forward_s,
-        backward_s=backward_s,
-        server_s=0.0,
-        up_bytes=0.0,
-        down_bytes=0.0,
-        state_bytes=_state_bytes(model.parameter_bytes, model.buffer_bytes, model),
-        device_memory_bytes=memory_bytes,
-        replica_memory_bytes=0.0,
-    )
+def cut_costs(
+    cut: Cut, codecs: CutCodecs, model: ModelSize, step: StepShape, runtime_bytes: float = 0.0
+) -> CutCosts:
+    """Returns what a cut costs, or the whole model, of which nothing is sent in a step.
 
-
-def _at(
-    cut: Cut, profile: BoardProfile, codecs: CutCodecs, model: ModelSize, step: StepShape
-) -> Option:
-    times = profile.times[cut.name]
-    estimate = cut.training_memory_bytes(step.batch) + profile.runtime_bytes
-    memory_bytes = profile.memory_bytes.get(cut.name, estimate)
+    `runtime_bytes` come on top of the memory that the cut table estimates.
+    """
+    memory_bytes = cut.training_memory_bytes(step.batch) + runtime_bytes
     if cut.name == WHOLE_MODEL:
-        return whole_model(times.forward_s, times.backward_s, memory_bytes, model)
+        state_bytes = model.state_bytes(model.parameter_bytes, model.buffer_bytes)
+        return CutCosts(cut.name, "fp32", "fp32", 0.0, 0.0, state_bytes, memory_bytes, 0.0)
     buffer_bytes = cut.training_memory_fixed_bytes - 4 * cut.device_parameter_bytes
     shape = (step.batch, *cut.smashed_shape)
     coding = codecs.at(cut.name)
     # Value, gradient and slots of the parameters behind the cut.
     replica = (2 + model.optimiser_slots) * (model.parameter_bytes - cut.device_parameter_bytes)
-    return Option(
+    return CutCosts(
         cut=cut.name,
         codec_up=coding.up,
         codec_down=coding.down,
-        forward_s=times.forward_s,
-        backward_s=times.backward_s,
-        server_s=times.server_s,
         up_bytes=encoded_bytes(coding.up, shape) + step.labels_bytes + step.overhead_bytes,
         down_bytes=encoded_bytes(coding.down, shape) + step.overhead_bytes,
-        state_bytes=_state_bytes(cut.device_parameter_bytes, buffer_bytes, model),
+        state_bytes=model.state_bytes(cut.device_parameter_bytes, buffer_bytes),
         device_memory_bytes=memory_bytes,
         replica_memory_bytes=replica + model.buffer_bytes - buffer_bytes,
     )
-
-
-def _state_bytes(parameter_bytes: int, buffer_bytes: int, model: ModelSize) -> int:
-    return (1 + model.optimiser_slots) * parameter_bytes + buffer_bytes

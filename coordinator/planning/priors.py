@@ -11,20 +11,13 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen
 
-from coordinator.cut_codecs import cut_codecs
+from coordinator.cut_codecs import CutCodecs, cut_codecs
 from coordinator.cutting.segments import Segment
-from coordinator.cutting.traced_model import FLOAT32_BYTES, TracedModel
+from coordinator.cutting.traced_model import FLOAT32_BYTES, Cut, TracedModel
 from coordinator.equipment import AGENT_BYTES
 from coordinator.fleet import Device, Fleet
 from coordinator.job import CodecFloor, CodecName, Job
-from coordinator.planning.options import (
-    BoardProfile,
-    CutTimes,
-    ModelSize,
-    StepShape,
-    build_options,
-    whole_model,
-)
+from coordinator.planning.options import ModelSize, StepShape, cut_costs
 from coordinator.planning.problem import DeviceProblem, Option, Problem
 from runtime import errors
 from runtime.emulation_spec import TRAINING_FACTOR
@@ -154,29 +147,29 @@ def _device(
 def _options(
     job: Job, device: Device, traced: TracedModel, size: ModelSize, server_gflops: float
 ) -> tuple[Option, ...]:
-    minimum, batch = job.cuts.minimum, device.batch or job.training.batch
-    labels_bytes = batch * (1 if job.input.classes <= _SMALL_CLASSES else 2)
+    minimum = job.cuts.minimum
     first = traced.cuts.index(traced.cut(minimum)) if minimum else 0
-    return build_options(
-        traced.cuts[first:],
-        BoardProfile(_times(device, traced, batch, server_gflops), {}, AGENT_BYTES),
-        cut_codecs(job.codec, traced),
-        size,
-        StepShape(batch, labels_bytes),
+    codecs = cut_codecs(job.codec, traced)
+    return tuple(
+        _option(cut, job, device, size, codecs, _server_s(traced, cut, server_gflops))
+        for cut in traced.cuts[first:]
     )
 
 
-def _times(
-    device: Device, traced: TracedModel, batch: int, server_gflops: float
-) -> dict[str, CutTimes]:
-    return {
-        cut.name: CutTimes(
-            *_step_s(device, cut.device_flops_per_sample * batch),
-            _training_s(traced.flops_per_sample - cut.device_flops_per_sample, server_gflops)
-            * batch,
-        )
-        for cut in traced.cuts
-    }
+def _option(
+    cut: Cut, job: Job, device: Device, size: ModelSize, codecs: CutCodecs, sample_s: float
+) -> Option:
+    """Returns an option, where the server takes `sample_s` for a sample."""
+    batch = device.batch or job.training.batch
+    labels_bytes = batch * (1 if job.input.classes <= _SMALL_CLASSES else 2)
+    costs = cut_costs(cut, codecs, size, StepShape(batch, labels_bytes), AGENT_BYTES)
+    return costs.option(*_step_s(device, cut.device_flops_per_sample * batch), sample_s * batch)
+
+
+def _server_s(traced: TracedModel, cut: Cut, gflops: float) -> float:
+    """Returns the server's time for a sample at a cut."""
+    flops = traced.flops_per_sample - cut.device_flops_per_sample
+    return flops * TRAINING_FACTOR / (gflops * 1e9)
 
 
 def _step_s(device: Device, flops: float) -> tuple[float, float]:
@@ -184,10 +177,6 @@ def _step_s(device: Device, flops: float) -> tuple[float, float]:
     step_s = device.emulate.step_time_s(flops)
     forward_s = step_s / TRAINING_FACTOR
     return forward_s, step_s - forward_s
-
-
-def _training_s(flops: float, gflops: float) -> float:
-    return flops * TRAINING_FACTOR / (gflops * 1e9)
 
 
 def _model_size(job: Job, traced: TracedModel) -> ModelSize:
@@ -205,10 +194,7 @@ def _buffer_bytes(segment: Segment) -> int:
 
 def _whole(job: Job, device: Device, traced: TracedModel, size: ModelSize) -> Iterator[Option]:
     if traced.whole is not None:
-        batch = device.batch or job.training.batch
-        memory_bytes = traced.whole.training_memory_bytes(batch) + AGENT_BYTES
-        step_s = _step_s(device, traced.flops_per_sample * batch)
-        yield whole_model(*step_s, memory_bytes, size)
+        yield _option(traced.whole, job, device, size, cut_codecs(job.codec, traced), 0.0)
 
 
 def _with_coarser(floor: CodecFloor) -> CodecFloor:

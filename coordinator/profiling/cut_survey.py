@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
+from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ from runtime.presence import DevicePresence
 
 if TYPE_CHECKING:
     from coordinator.cutting.traced_model import Cut
+
+LoadsAt = Mapping[int, Mapping[str, Load]]
+"""By batch and by cut."""
 
 
 @frozen
@@ -54,6 +58,20 @@ class CutSurvey:
 
     def server_load(self, assignment: Assignment) -> Load:
         return self.work_at(self._cut(assignment.cut), assignment.batch)
+
+    @cached_property
+    def loads(self) -> LoadsAt:
+        """What a local step asks of a board."""
+        return self._everywhere(self.load_at)
+
+    @cached_property
+    def works(self) -> LoadsAt:
+        """What a local step asks of the server."""
+        return self._everywhere(self.work_at)
+
+    def _everywhere(self, at: Callable[[Cut, int], Load]) -> LoadsAt:
+        batches = set(self.batches.values())
+        return {batch: {cut.name: at(cut, batch) for cut in self.cuts} for batch in batches}
 
     def load_at(self, cut: Cut, batch: int) -> Load:
         """Returns what a local step asks of the board."""
