@@ -52,7 +52,7 @@ from coordinator.simulation.simulation import SimulatedRecords, fixed_planner, s
 from coordinator.simulation.world import Nowhere, SimulatedWorld
 from runtime import wire
 from runtime.effects import Effect, Record
-from runtime.emulation_spec import Emulation
+from runtime.emulation_spec import TRAINING_FACTOR, Emulation
 from runtime.events import HostEvent
 from runtime.ids import COORDINATOR, DeviceId
 from runtime.letters import ANSWERED
@@ -62,7 +62,7 @@ from runtime.transfers import inbox, outbox
 from runtime.transfers.courier import Courier
 from runtime.transport.base import Arrived
 from runtime.virtual import VirtualClock
-from tests.simulation.stages import JOB, SERVER_GFLOPS, TRACED, board, fleet
+from tests.simulation.stages import JOB, SERVER_GFLOPS, TRACED, fleet
 
 BOARDS = (100, 300, 1000)
 ROUNDS = 4
@@ -271,7 +271,7 @@ def measure(
 
 def _run(job: Job, boards: int, overheard: Overheard) -> None:
     rng = np.random.default_rng(0)
-    crowd = fleet(*(_board(number, job.planner.name, rng) for number in range(boards)))
+    crowd = fleet(*(_board(number, rng) for number in range(boards)))
     clock, ledger, conditions = VirtualClock(), Ledger(), Conditions()
     cast = StandIns(job, Payloads(job, TRACED))
     planner = _planner(job, crowd)
@@ -289,13 +289,11 @@ def _run(job: Job, boards: int, overheard: Overheard) -> None:
     ).run()
 
 
-def _board(number: int, planner: str, rng: np.random.Generator) -> Device:
-    """Draws links; and the time of a step, or where a planner chooses the cut, the speed."""
-    up, down = rng.uniform(10, 40), rng.uniform(10, 40)
-    name = f"b{number:04}"
-    if planner == "fixed":
-        return board(name, CUT, up=up, down=down, step_s=rng.uniform(0.02, 0.2))
-    return Device(name, emulate=Emulation(rng.uniform(0.3, 3), None, up, down))
+def _board(number: int, rng: np.random.Generator) -> Device:
+    """Draws links, and what a step takes at the cut; a planner may choose another one."""
+    up, down, step_s = rng.uniform(10, 40), rng.uniform(10, 40), rng.uniform(0.02, 0.2)
+    flops = TRAINING_FACTOR * JOB.training.batch * TRACED.cut(CUT).device_flops_per_sample
+    return Device(f"b{number:04}", cut=CUT, emulate=Emulation(flops / step_s / 1e9, None, up, down))
 
 
 def _planner(job: Job, crowd: Fleet) -> Plans:

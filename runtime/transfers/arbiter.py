@@ -1,92 +1,78 @@
-"""Who may send next: weighted deficit round robin (Shreedhar and Varghese, SIGCOMM 1995).
+"""Who may send next: weighted fair queueing (Demers, Keshav and Shenker, SIGCOMM 1989).
 
-Among peers that have something to send, bytes divide by weight; a peer that has nothing leaves
-the ring and its share is lent to the others until it comes back.
+Among peers that have something to send, bytes divide by weight; the share of a peer that has
+nothing is lent to the others until it comes back.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from itertools import count
 
 from runtime.ids import DeviceId
 
-_QUANTUM_BYTES = 8 * 1024
-"""A turn of the heaviest: on a slow link, 64 KiB kept a small letter waiting for all the others."""
-
 
 class Arbiter:
-    """Shares one direction of a connection among peers."""
+    """Shares one direction of a connection among peers.
 
-    def __init__(self) -> None:
+    Messages go in the order in which they would end if all peers sent at the same time, each at
+    the rate of its share. Of the others nobody is asked, however many wait. Virtual time is in
+    bytes for a weight of one: it passes as fast as such a peer would be served.
+    """
+
+    def __init__(self, cost: Callable[[DeviceId], int | None]) -> None:
+        """`cost(peer)` is the size in bytes of what it would send now, None for nothing."""
+        self._cost = cost
         self._weights: dict[DeviceId, float] = {}
-        self._heaviest = 0.0
-        self.ring: deque[DeviceId] = deque()
-        """Who may have something to send."""
-        self._deficits: dict[DeviceId, float] = {}
+        self.ring: list[tuple[float, int, DeviceId]] = []
+        """Who may have something to send: a heap by the virtual time at which it would end."""
+        self._waiting: dict[DeviceId, float] = {}
+        """The weights of those in the ring, and their sum."""
+        self._total_weight = 0.0
+        self._virtual = 0.0
+        self._ends: dict[DeviceId, float] = {}
+        """When the last messages would end of peers that were served since nobody waited."""
+        self._places = count()
 
     def weigh(self, peer: DeviceId, weight: float) -> None:
-        """Sets the weight of `peer` (1.0 unless told), from its next turn on."""
+        """Sets the weight of `peer` (1.0 unless told), from its next message on."""
         if not 0 < weight < math.inf:
             raise ValueError("a weight must be above zero, and finite")
-        before, self._weights[peer] = self._weights.get(peer, weight), weight
-        if weight >= self._heaviest:
-            self._heaviest = weight
-        elif before == self._heaviest:
-            self._heaviest = max(self._weights.values())
+        self._weights[peer] = weight
 
     def wake(self, peer: DeviceId) -> None:
-        """Says that `peer` may have something to send."""
-        if peer not in self._weights:
-            self.weigh(peer, 1.0)
-        if peer not in self._deficits:
-            self.ring.append(peer)
-            self._deficits[peer] = 0.0
+        """Says that `peer` may have something to send, or more of it."""
+        if peer in self._waiting:
+            return
+        size_bytes = self._cost(peer)
+        if size_bytes is not None:
+            weight = self._weights.get(peer, 1.0)
+            start = max(self._virtual, self._ends.get(peer, 0.0))
+            heapq.heappush(self.ring, (start + size_bytes / weight, next(self._places), peer))
+            self._waiting[peer] = weight
+            self._total_weight += weight
 
-    def next(
-        self, cost: Callable[[DeviceId], int | None], room_bytes: float = math.inf
-    ) -> DeviceId | None:
-        """Returns whose turn it is, and charges it.
+    def next(self, room_bytes: float = math.inf) -> DeviceId | None:
+        """Returns whose turn it is; it has no other until it is woken again.
 
-        `cost(peer)` is the size in bytes of what it would send now, or None when it has nothing;
-        then it leaves the ring until the next `wake`. Returns None when the ring is empty or what
-        is next is larger than `room_bytes`; it then keeps its turn.
+        Returns None when nobody has anything, or what is next is larger than `room_bytes`; it
+        then keeps its turn.
         """
-        short: dict[DeviceId, float] = {}
         while self.ring:
-            peer = self.ring[0]
-            size_bytes = cost(peer)
-            if size_bytes is None:
-                self.ring.popleft()
-                del self._deficits[peer]
-                short.pop(peer, None)
-            elif len(self.ring) == 1:
-                # Nobody else wants anything: nobody is owed anything.
-                return peer if size_bytes <= room_bytes else None
-            elif self._deficits[peer] >= size_bytes:
-                if size_bytes > room_bytes:
-                    return None
-                self._deficits[peer] -= size_bytes
+            end, _, peer = self.ring[0]
+            size_bytes = self._cost(peer)
+            if size_bytes is not None and size_bytes > room_bytes:
+                return None
+            heapq.heappop(self.ring)
+            total, weight = self._total_weight, self._waiting.pop(peer)
+            self._total_weight = total - weight
+            if size_bytes is not None:
+                self._virtual += size_bytes / max(total, weight)
+                self._ends[peer] = end
                 return peer
-            elif peer in short:
-                self._skip_turns(short)
-                short.clear()
-            else:
-                self._deficits[peer] += self._quantum(peer)
-                short[peer] = size_bytes - self._deficits[peer]
-                self.ring.rotate(-1)
+        # Nobody wants anything: nobody is owed anything.
+        self._total_weight = self._virtual = 0.0
+        self._ends.clear()
         return None
-
-    def _quantum(self, peer: DeviceId) -> float:
-        # Only ratios count: whatever the scale of weights, a turn is at most one quantum.
-        return _QUANTUM_BYTES * self._weights[peer] / self._heaviest
-
-    def _skip_turns(self, short: Mapping[DeviceId, float]) -> None:
-        """Adds what all would gain in the turns in which none could send.
-
-        Weights may be tiny (a share of one among a thousand peers), chunks four quanta large.
-        """
-        turns = max(0, math.floor(min(short[peer] / self._quantum(peer) for peer in short)))
-        for peer in short:
-            self._deficits[peer] += turns * self._quantum(peer)

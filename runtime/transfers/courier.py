@@ -70,8 +70,8 @@ class Courier:
         self._now = 0.0
         self._in_flight_bytes = 0
         self._taken = LinkRate()
-        self._granting = Arbiter()
-        self._sending = Arbiter()
+        self._granting = Arbiter(self._grant_cost)
+        self._sending = Arbiter(self._send_cost)
         self._caps = Caps()
         self._up_pacer = _pacer(limits.uplink_bytes_per_s)
         self._down_pacer = _pacer(limits.downlink_bytes_per_s)
@@ -251,6 +251,7 @@ class Courier:
         """Goes on in both directions with peers for which the time has come."""
         if not self._up:
             return []
+        self._now = now
         outputs: list[Output] = []
         for peer in peers:
             exchange = self._sessions[peer]
@@ -268,9 +269,9 @@ class Courier:
 
     def _inward(self, peer: DeviceId, exchange: Exchange, now: float) -> list[Output]:
         """Goes on with what a peer sends to us."""
+        self._now = now
         self._settle(exchange)
-        if exchange.inbox.wants_more:
-            self._granting.wake(peer)
+        self._granting.wake(peer)
         outputs = self._shared(now)
         # Whatever came or was granted just now, nothing of it counts as lost before.
         self._note(peer, exchange, now + STALL_S)
@@ -280,10 +281,10 @@ class Courier:
         """Goes on with what we send to a peer."""
         if not self._up:
             return []
+        self._now = now
         outbox = exchange.outbox
         outputs: list[Output] = [self._offer(peer, offer) for offer in outbox.offers(now)]
-        if outbox.bulk_bytes() is not None:
-            self._sending.wake(peer)
+        self._sending.wake(peer)
         outputs += self._shared(now)
         self._note(peer, exchange, outbox.deadline())
         return outputs
@@ -302,7 +303,7 @@ class Courier:
     def _grants(self, now: float) -> list[Output]:
         granted: dict[tuple[DeviceId, int], list[Range]] = {}
         while self._down_pacer is None or self._down_pacer.ready_at(now) <= now:
-            peer = self._granting.next(self._grant_cost, self._room_bytes())
+            peer = self._granting.next(self._room_bytes())
             if peer is None:
                 break
             exchange = self._sessions[peer]
@@ -310,6 +311,7 @@ class Courier:
             granted.setdefault((peer, transfer), []).append((offset, length))
             self._caps.spend_to_us(peer, length, now)
             self._settle(exchange)
+            self._granting.wake(peer)
             self._note(peer, exchange, now + STALL_S)
             if self._down_pacer:
                 self._down_pacer.spend(length, now)
@@ -329,7 +331,7 @@ class Courier:
         while ahead_bytes < window_bytes and (
             self._up_pacer is None or (not outputs and self._up_pacer.ready_at(now) <= now)
         ):
-            peer = self._sending.next(self._send_cost)
+            peer = self._sending.next()
             if peer is None:
                 break
             outbox = self._sessions[peer].outbox
@@ -340,6 +342,7 @@ class Courier:
             outputs.append(
                 self._offer(peer, bulk) if isinstance(bulk, Offer) else Transmit(peer, bulk)
             )
+            self._sending.wake(peer)
             self._note(peer, self._sessions[peer], None)
         return outputs
 

@@ -108,11 +108,6 @@ class Inbox:
         """How large a letter may be that comes unasked."""
         return self.rate.ahead_bytes if self._takes_ahead else 0
 
-    @property
-    def wants_more(self) -> bool:
-        """Tells whether something is left to be granted."""
-        return bool(self._open) and self._first_ungranted() is not None
-
     def grant_size(self) -> int | None:
         """Returns how many bytes `next_grant` would ask for, or None when it has no room."""
         incoming = self._first_ungranted()

@@ -12,8 +12,10 @@ from attrs import evolve
 from coordinator.planning.branch_and_bound import Effort
 from coordinator.planning.optimal import Optimal
 from coordinator.planning.planners import SOLVERS
-from coordinator.planning.problem import Problem
+from coordinator.planning.problem import DeviceProblem, Option, Problem
 from coordinator.planning.solution import Infeasible, Solution
+from coordinator.planning.tables import tabulate
+from runtime.ids import DeviceId
 from tests.planning.brute_force import best_round_s
 from tests.planning.instances import random_problem
 
@@ -110,6 +112,17 @@ def test_a_thousand_devices_are_planned_within_one_percent() -> None:
     assert isinstance(solution, Solution)
     assert len(solution.devices) == 1000
     assert solution.gap <= 0.01
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_cuts_that_take_the_same_time_the_one_that_sends_least_is_left(order: int) -> None:
+    """In front of a pooling and behind it: a busy server makes no difference between them."""
+    wide = Option("wide", "int8", "int8", 0.1, 0.2, 0.001, 9e4, 9e4, 1e4, 0.0, 2e4)
+    narrow = evolve(wide, cut="narrow", up_bytes=2e4, down_bytes=2e4)
+    options = (wide, narrow)[::order]
+    table = tabulate(Problem((DeviceProblem(DeviceId("one"), options, 1e6, 1e6),), local_steps=10))
+    left = table.undominated()
+    assert [options[index].cut for index in left.ids[left.legal]] == ["narrow"]
 
 
 def test_one_direction_is_solved_to_the_tolerance_without_branching() -> None:
