@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import cProfile
-import gc
 import hashlib
 import pstats
 import tempfile
@@ -36,6 +35,7 @@ import numpy as np
 from attrs import define, evolve, field, frozen
 
 from coordinator.fleet import Device, Fleet
+from coordinator.garbage import look_rarely
 from coordinator.job import CodecLimits, Job, Planner
 from coordinator.machine import react
 from coordinator.plan import Planner as Plans
@@ -177,7 +177,7 @@ def _live(line: Connection, folder: Path, make: Make, role: Role) -> None:
     scales = Scales() if role == "weighed" else None
     record = RunRecord.begin(folder)
     twin = Twin(make(), record, scales, profile)
-    gc.freeze()  # as the coordinator's process does
+    look_rarely()  # as the coordinator's process does
     while told := line.recv():
         twin.hear(told)
         line.send(None)

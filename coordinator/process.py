@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from coordinator.cut_codecs import cut_codecs
 from coordinator.cutting.traced_model import TracedModel
 from coordinator.due import still_due
 from coordinator.fleet import Fleet
+from coordinator.garbage import look_rarely
 from coordinator.job import Job
 from coordinator.learning.checkpoint import Checkpoint
 from coordinator.learning.final_model import save_final_model
@@ -100,8 +100,7 @@ def run_coordinator(
     obey_signals(host.ask_to_stop)
     if with_parent:
         end_with_parent(host.ask_to_stop, lambda word: clock.post(lambda: _note(record, word)))
-    # What is loaded stays for good: looking for garbage in it takes a third of a second each time.
-    gc.freeze()
+    look_rarely()
     host.start(wire.encode_json(CoordinatorPresence(state.incarnation, "lost", record.run)))
     clock.run()
     _log.info("ended: %s", ending.halt.reason)
