@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +26,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "f32": np.dtype("<f4"),
     "f64": np.dtype("<f8"),
 }
+_ITEM_BYTES = {name: dtype.itemsize for name, dtype in DTYPES.items()}
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _LABEL_DTYPES = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "i4", "i8"))
 
@@ -35,28 +35,30 @@ _MOST_DIMENSIONS = 8
 _MOST_ELEMENTS = 2**40
 
 
-def _refuse_unknown_dtype(dtype: object) -> None:
-    if type(dtype) is not str or dtype not in DTYPES:
+def _item_bytes(dtype: object) -> int:
+    if type(dtype) is not str or dtype not in _ITEM_BYTES:
         raise WireError(f"tensor type {_shown(dtype)} is none of {', '.join(DTYPES)}")
+    return _ITEM_BYTES[dtype]
 
 
-def _refuse_absurd_shape(shape: object) -> None:
+def _elements(shape: object) -> int:
     if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
         raise WireError(f"tensor shape is not a tuple of at most {_MOST_DIMENSIONS} sizes")
-    elements = 1
+    elements, bound = 1, 1
     for size in shape:
         if type(size) is not int or not 0 <= size <= _MOST_ELEMENTS:
             raise WireError(f"tensor shape {_shown(shape)} holds something that is not a size")
-        elements *= size or 1
-    if elements > _MOST_ELEMENTS:
+        elements *= size
+        bound *= size or 1
+    if bound > _MOST_ELEMENTS:
         raise WireError(f"tensor shape {_shown(shape)} has more than {_MOST_ELEMENTS} elements")
+    return elements
 
 
-def _refuse_unfitting_data(packed: PackedTensor) -> None:
+def _refuse_unfitting_data(packed: PackedTensor, expected_bytes: int) -> None:
     data = packed.data
     if type(data) is not bytes:
         raise WireError(f"tensor data is {type(data).__name__}, not bytes")
-    expected_bytes = math.prod(packed.shape) * DTYPES[packed.dtype].itemsize
     if len(data) != expected_bytes:
         raise WireError(
             f"tensor {packed.dtype}{list(packed.shape)} needs {expected_bytes} bytes of data, "
@@ -80,9 +82,7 @@ class PackedTensor:
 
     def __attrs_post_init__(self) -> None:
         # Not validators of the fields: these take twice as long, and four tensors come a step.
-        _refuse_unknown_dtype(self.dtype)
-        _refuse_absurd_shape(self.shape)
-        _refuse_unfitting_data(self)
+        _refuse_unfitting_data(self, _item_bytes(self.dtype) * _elements(self.shape))
 
 
 def pack(array: Array) -> PackedTensor:

@@ -47,24 +47,7 @@ class LinkRate:
         self._cap_bytes_per_s = math.inf if cap_bytes_per_s is None else cap_bytes_per_s
         self._since_s: float | None = None
         self._arrived_bytes = 0
-
-    @property
-    def window_bytes(self) -> int:
-        """How many bytes may be outstanding."""
-        if self.bytes_per_s is None:
-            return _FIRST_WINDOW_BYTES
-        rate = min(self.bytes_per_s, self._cap_bytes_per_s)
-        return max(2 * LEAST_CHUNK_BYTES, int(rate * _WINDOW_S))
-
-    @property
-    def chunk_bytes(self) -> int:
-        """How large a chunk should be."""
-        return chunk_bytes_at(self.window_bytes / _WINDOW_S, self._cap_bytes_per_s)
-
-    @property
-    def ahead_bytes(self) -> int:
-        """How large a letter may be that comes unasked."""
-        return ahead_bytes_at(self.window_bytes / _WINDOW_S)
+        self._open(_FIRST_WINDOW_BYTES)
 
     def busy(self, now: float) -> None:
         """Says that bytes have been asked for."""
@@ -88,9 +71,23 @@ class LinkRate:
         """Says that nothing came for long: start again from a small window."""
         self._since_s = None
         if self.bytes_per_s is not None:
-            self.bytes_per_s /= 2
+            self._set(self.bytes_per_s / 2)
 
     def _sample(self, elapsed_s: float) -> None:
         sample = self._arrived_bytes / elapsed_s
         old = self.bytes_per_s
-        self.bytes_per_s = sample if old is None else old + _SMOOTHING * (sample - old)
+        self._set(sample if old is None else old + _SMOOTHING * (sample - old))
+
+    def _set(self, bytes_per_s: float) -> None:
+        self.bytes_per_s = bytes_per_s
+        rate = min(bytes_per_s, self._cap_bytes_per_s)
+        self._open(max(2 * LEAST_CHUNK_BYTES, int(rate * _WINDOW_S)))
+
+    def _open(self, window_bytes: int) -> None:
+        # They are asked for many times a step, and change once.
+        self.window_bytes = window_bytes
+        """How many bytes may be outstanding."""
+        self.chunk_bytes = chunk_bytes_at(window_bytes / _WINDOW_S, self._cap_bytes_per_s)
+        """How large a chunk should be."""
+        self.ahead_bytes = ahead_bytes_at(window_bytes / _WINDOW_S)
+        """How large a letter may be that comes unasked."""
