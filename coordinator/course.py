@@ -13,7 +13,7 @@ from coordinator.roll import Roll
 from coordinator.round_entry import round_entry, timed
 from coordinator.state import CoordinatorState, Outcome
 from coordinator.tasks import CloseRound, Prepare, Prepared
-from runtime.effects import Halt, Record, Submit
+from runtime.effects import Halt, Record, Submit, Wake
 from runtime.exits import Exit
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey
@@ -158,7 +158,11 @@ def settle(state: CoordinatorState) -> Outcome:
         return state, effects
     positions = tuple(sorted(state.positions_after.items()))
     close = CloseRound(state.round, tuple(sorted(state.duties)), positions, _entry(state))
-    return attrs.evolve(state, stage="closing"), [*effects, Submit(close)]
+    survey = state.survey and state.survey.noted(state.duties.values(), state.round_began_at_s)
+    # Woken at once, we plan the next round while this one is closed.
+    soon = [Wake(max(duty.returned_at_s for duty in state.duties.values()))] if survey else []
+    closing = attrs.evolve(state, stage="closing", survey=survey)
+    return closing, [*effects, Submit(close), *soon]
 
 
 def _entry(state: CoordinatorState) -> dict[str, Any]:
@@ -204,7 +208,8 @@ def closed(state: CoordinatorState, entry: dict[str, Any], now: float) -> Outcom
     """Puts a closed round on record, as its checkpoint holds it."""
     duties, began_s = tuple(state.duties.values()), state.round_began_at_s
     effects: list[MachineEffect] = [Record("rounds", timed(entry, began_s, now))]
-    survey = state.survey and state.survey.noted(duties, began_s, now)
+    closing_s = now - max(duty.returned_at_s for duty in duties)
+    survey = state.survey and state.survey.closed(closing_s, now)
     state = attrs.evolve(
         state,
         positions=state.positions_after,

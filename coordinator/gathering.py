@@ -5,7 +5,9 @@ from __future__ import annotations
 import attrs
 
 from coordinator.course import drop, happened, reborn, settle
+from coordinator.foresight import Foresight
 from coordinator.membership import Member, rest_s
+from coordinator.plan import Plan
 from coordinator.planning.solution import Infeasible
 from coordinator.profiling.survey import Outcome as Surveyed
 from coordinator.roll import Roll
@@ -181,8 +183,27 @@ def surveyed(state: CoordinatorState, outcome: Surveyed) -> Outcome:
     return attrs.evolve(state, survey=survey), effects
 
 
+def foresee(state: CoordinatorState) -> CoordinatorState:
+    """Plans the next round while this one is closed; it holds if nothing happens meanwhile."""
+    round, known = state.round + 1, state.foresight
+    wanted = state.stage == "closing" and state.survey and round <= state.recipe.rounds
+    if not wanted or state.plan_on_record(round) or (known and known.round == round):
+        return state
+    knowledge = state.knowledge(round)
+    plan = state.planner.plan(round, knowledge)
+    if isinstance(plan, Infeasible):
+        return state
+    return attrs.evolve(state, foresight=Foresight(round, knowledge, plan))
+
+
+def _plan(state: CoordinatorState) -> Plan | Infeasible:
+    knowledge = state.knowledge(state.round)
+    foreseen = state.foresight and state.foresight.plan_for(state.round, knowledge)
+    return state.known_plan or foreseen or state.planner.plan(state.round, knowledge)
+
+
 def _open_round(state: CoordinatorState, now: float) -> Outcome:
-    plan = state.known_plan or state.planner.plan(state.round, state.knowledge)
+    plan = _plan(state)
     if isinstance(plan, Infeasible):
         text = f"round {state.round} cannot be planned: {plan.reason}; {plan.remedy}"
         return attrs.evolve(state, stage="finished"), [Halt(Exit.FLEET, text)]

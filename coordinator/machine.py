@@ -25,7 +25,7 @@ from coordinator.course import (
     settle,
     worked,
 )
-from coordinator.gathering import leased, open_when_ready, saw_device, surveyed
+from coordinator.gathering import foresee, leased, open_when_ready, saw_device, surveyed
 from coordinator.state import ANNOUNCE_EVERY_S, CoordinatorState, Outcome
 from coordinator.tasks import (
     Closed,
@@ -90,7 +90,8 @@ def _taken(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
         case Started():
             return _looked(attrs.evolve(state, gathers_since_s=now, announces_at_s=now), now)
         case Tick():
-            return _looked(state, now)
+            state = foresee(state)
+            return _looked(state, now) if now >= state.looks_at_s else (state, [])
         case Seen(presence):
             if isinstance(presence, CoordinatorPresence):
                 return _saw_coordinator(state, presence)
@@ -118,7 +119,8 @@ def _taken(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
 
 def _looked(state: CoordinatorState, now: float) -> Outcome:
     """Sees to what time alone brings about."""
-    effects: list[MachineEffect] = [Wake(now + state.looks_every_s)]
+    state = attrs.evolve(state, looks_at_s=now + state.looks_every_s)
+    effects: list[MachineEffect] = [Wake(state.looks_at_s)]
     if now >= state.announces_at_s:
         state = attrs.evolve(state, announces_at_s=now + ANNOUNCE_EVERY_S)
         effects.insert(0, Announce(state.presence))

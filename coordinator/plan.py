@@ -103,7 +103,8 @@ class Knowledge:
     """What a planner may go by: measurements, and how things stand.
 
     `present` are the devices that can take part; `rounds_left` counts the one to be planned;
-    `opening_s` is what goes before the devices' parts of a round, `closing_s` what follows them.
+    `opening_s` is what goes before the devices' parts of a round, `closing_s` what follows them:
+    no decision hangs on them.
     """
 
     profiles: Mapping[DeviceId, DeviceProfile] = field(factory=dict)
@@ -111,8 +112,8 @@ class Knowledge:
     previous: Plan | None = None
     present: frozenset[DeviceId] = frozenset()
     rounds_left: int = 1
-    opening_s: float = 0.0
-    closing_s: float = 0.0
+    opening_s: float = field(default=0.0, eq=False)
+    closing_s: float = field(default=0.0, eq=False)
 
 
 class Planner(Protocol):

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from coordinator.dropped import Dropped
 from coordinator.duty import Duty
+from coordinator.foresight import Foresight
 from coordinator.membership import Membership, Standing
 from coordinator.plan import Knowledge, Plan, Planner
 from coordinator.policy import Policy
@@ -52,6 +53,7 @@ class CoordinatorState:
     due: frozenset[DeviceId] | None = None
     """Of a run that is resumed: whom its first round waits for. None of a new one: for all."""
     plan: Plan | None = None
+    foresight: Foresight | None = None
     stage: Stage = "gathering"
     round: int = 1
     round_began_at_s: float = 0.0
@@ -67,6 +69,7 @@ class CoordinatorState:
     """The highest number of an attempt at this round. Where all of it is made again, one more:
     probes have that, since devices would drop one that was not later than all of their orders."""
     announces_at_s: float = 0.0
+    looks_at_s: float = 0.0
     gathers_since_s: float = 0.0
     trains_since_s: float = 0.0
     waits_since_s: float | None = None
@@ -80,7 +83,10 @@ class CoordinatorState:
     @property
     def known_plan(self) -> Plan | None:
         """The round's plan, where it was made before."""
-        return self.logged.get(self.round) or self.replayed.get(self.round)
+        return self.plan_on_record(self.round)
+
+    def plan_on_record(self, round: int) -> Plan | None:
+        return self.logged.get(round) or self.replayed.get(round)
 
     @property
     def measures(self) -> Survey | None:
@@ -163,10 +169,9 @@ class CoordinatorState:
         """The attempt under which devices are measured for the round."""
         return AttemptKey(self.round, self.attempts_made)
 
-    @property
-    def knowledge(self) -> Knowledge:
-        """What the planner of the round may go by."""
-        rounds_left = self.recipe.rounds - self.round + 1
+    def knowledge(self, round: int) -> Knowledge:
+        """Returns what the planner of a round may go by, as things stand."""
+        rounds_left = self.recipe.rounds - round + 1
         if self.survey is None:
             return Knowledge(previous=self.plan, present=self.present, rounds_left=rounds_left)
         survey = self.survey

@@ -54,10 +54,10 @@ class CutSurvey:
         return tuple(takewhile(lambda cut: cut.name not in refused, self.cuts))
 
     def device_load(self, assignment: Assignment) -> Load:
-        return self.load_at(self._cut(assignment.cut), assignment.batch)
+        return self.load_at(self._by_name[assignment.cut], assignment.batch)
 
     def server_load(self, assignment: Assignment) -> Load:
-        return self.work_at(self._cut(assignment.cut), assignment.batch)
+        return self.work_at(self._by_name[assignment.cut], assignment.batch)
 
     @cached_property
     def loads(self) -> LoadsAt:
@@ -83,9 +83,10 @@ class CutSurvey:
         flops = TRAINING_FACTOR * batch * (self.flops_per_sample - cut.device_flops_per_sample)
         return Load(flops, float(batch * cut.smashed_bytes_per_sample))
 
-    def _cut(self, name: str) -> Cut:
-        cuts = (*self.cuts, *self.known)
-        return next(cut for cut in cuts if name in (cut.name, *cut.aliases))
+    @cached_property
+    def _by_name(self) -> Mapping[str, Cut]:
+        cuts = (*self.known, *self.cuts)
+        return {name: cut for cut in cuts for name in (*cut.aliases, cut.name)}
 
 
 def _three_of(cuts: list[Cut]) -> list[Cut]:

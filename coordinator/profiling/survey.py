@@ -164,12 +164,12 @@ class Survey:
         outcome = rested.refused(device, reason) if self._in_hand(task) else None
         return outcome or (rested, [])
 
-    def noted(self, duties: Iterable[Duty], began_s: float, now: float) -> Survey:
+    def noted(self, duties: Iterable[Duty], began_s: float) -> Survey:
         """Returns the survey after the real steps and transfers of a round begun at `began_s`."""
         duties = tuple(duties)
         profiles, server = dict(self.profiles), self.server
         opening_s = max(duty.watch.ordered_at_s for duty in duties) - began_s
-        closing_s = now - max(duty.returned_at_s for duty in duties)
+        now = max(duty.returned_at_s for duty in duties)
         for duty in duties:
             load = self.surveyor.device_load(duty.assignment)
             profile = profiles.get(duty.device, DeviceProfile())
@@ -184,8 +184,11 @@ class Survey:
             profiles=profiles,
             server=server,
             opening=self.opening.updated(opening_s, now),
-            closing=self.closing.updated(closing_s, now),
         )
+
+    def closed(self, closing_s: float, now: float) -> Survey:
+        """Returns the survey after a round of which closing took so long."""
+        return attrs.evolve(self, closing=self.closing.updated(closing_s, now))
 
     def _without(self, device: DeviceId) -> Survey:
         rest = {name: probes for name, probes in self.pending.items() if name != device}
