@@ -154,7 +154,7 @@ def _disk(kept: Sequence[Kept], starts: int, course: Course) -> Iterator[Finding
 
 def _file_findings(one: Kept, starts: int, course: Course) -> Iterator[Finding]:
     told_bytes = PER_INCIDENT_BYTES * (course.incidents + 4)
-    match one.name:
+    match _in_the_end(one.name):
         case "plans.jsonl" | "rounds.jsonl" as name:
             bound = PER_ROUND_BYTES[name] * (course.rounds + 1)
             yield Finding(f"{name}: size", one.bytes / KIB, bound / KIB, "KiB")
@@ -170,6 +170,11 @@ def _file_findings(one: Kept, starts: int, course: Course) -> Iterator[Finding]:
             yield Finding(f"{name}: size", one.bytes / KIB, STATE_BYTES / KIB, "KiB")
         case name:
             yield Finding(f"{name}: size", one.bytes / KIB, told_bytes / KIB, "KiB")
+
+
+def _in_the_end(name: str) -> str:
+    """Returns the name that a file has when it is written: `.name.7` is `name`."""
+    return name.removeprefix(".").rpartition(".")[0] if name.startswith(".") else name
 
 
 def _progress(kept: Sequence[Kept], course: Course) -> Iterator[Finding]:

@@ -135,7 +135,7 @@ def test_a_file_that_grows_shows(name: str, size_bytes: int, files: int, told: s
 
 
 def test_orphans_show_and_what_is_being_written_does_not() -> None:
-    writing = Kept(1000.0, ".checkpoint.safetensors.7", 100, 1)
+    writing = Kept(1000.0, ".checkpoint.safetensors.7", 500_000, 1)
     assert _leaks(_samples(), [*_kept(), writing]) == []
     orphan = [attrs.evolve(writing, at_s=float(at)) for at in range(1000, 1200)]
     told = [one.what for one in _leaks(_samples(), [*_kept(), *orphan])]
