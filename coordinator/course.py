@@ -160,7 +160,7 @@ def settle(state: CoordinatorState) -> Outcome:
     close = CloseRound(state.round, tuple(sorted(state.duties)), positions, _entry(state))
     survey = state.survey and state.survey.noted(state.duties.values(), state.round_began_at_s)
     # Woken at once, we plan the next round while this one is closed.
-    soon = [Wake(max(duty.returned_at_s for duty in state.duties.values()))] if survey else []
+    soon = [Wake(state.home_at_s)] if survey else []
     closing = attrs.evolve(state, stage="closing", survey=survey)
     return closing, [*effects, Submit(close), *soon]
 
@@ -206,10 +206,8 @@ def fail(state: CoordinatorState, device: DeviceId, reason: str, now: float) -> 
 
 def closed(state: CoordinatorState, entry: dict[str, Any], now: float) -> Outcome:
     """Puts a closed round on record, as its checkpoint holds it."""
-    duties, began_s = tuple(state.duties.values()), state.round_began_at_s
-    effects: list[MachineEffect] = [Record("rounds", timed(entry, began_s, now))]
-    closing_s = now - max(duty.returned_at_s for duty in duties)
-    survey = state.survey and state.survey.closed(closing_s, now)
+    effects: list[MachineEffect] = [Record("rounds", timed(entry, state.round_began_at_s, now))]
+    survey = state.survey and state.survey.closed(now - state.home_at_s, now)
     state = attrs.evolve(
         state,
         positions=state.positions_after,

@@ -169,6 +169,11 @@ class CoordinatorState:
         """The attempt under which devices are measured for the round."""
         return AttemptKey(self.round, self.attempts_made)
 
+    @property
+    def home_at_s(self) -> float:
+        """When the last result of the round came home, where all have."""
+        return max(duty.returned_at_s for duty in self.duties.values())
+
     def knowledge(self, round: int) -> Knowledge:
         """Returns what the planner of a round may go by, as things stand."""
         rounds_left = self.recipe.rounds - round + 1

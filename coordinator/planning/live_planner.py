@@ -9,10 +9,10 @@ from functools import cached_property
 from attrs import evolve, field, frozen
 
 from coordinator.plan import Assignment, Knowledge, Plan, Prediction
+from coordinator.planning.cut_costs import CutCosts, ModelSize, StepShape, cut_costs
 from coordinator.planning.hysteresis import Hysteresis
 from coordinator.planning.lending import guaranteed
 from coordinator.planning.link import Link, Way
-from coordinator.planning.options import CutCosts, ModelSize, StepShape, cut_costs
 from coordinator.planning.problem import DeviceProblem, Option, Problem, Rates, RoundTerms
 from coordinator.planning.solution import (
     NOT_HERE,

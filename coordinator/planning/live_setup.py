@@ -8,11 +8,11 @@ from coordinator.cut_codecs import cut_codecs
 from coordinator.cutting.traced_model import FLOAT32_BYTES, Cut, TracedModel
 from coordinator.fleet import Fleet
 from coordinator.job import Job, Planner
+from coordinator.planning.cut_costs import ModelSize
 from coordinator.planning.full_local import FullLocal
 from coordinator.planning.hysteresis import Hysteresis
 from coordinator.planning.lending import Lending
 from coordinator.planning.live_planner import LivePlanner
-from coordinator.planning.options import ModelSize
 from coordinator.planning.planners import SOLVERS
 from coordinator.planning.problem import Problem
 from coordinator.planning.sequential import Sequential

@@ -17,7 +17,7 @@ from coordinator.cutting.traced_model import FLOAT32_BYTES, Cut, TracedModel
 from coordinator.equipment import AGENT_BYTES
 from coordinator.fleet import Device, Fleet
 from coordinator.job import CodecFloor, CodecName, Job
-from coordinator.planning.options import ModelSize, StepShape, cut_costs
+from coordinator.planning.cut_costs import ModelSize, StepShape, cut_costs
 from coordinator.planning.problem import DeviceProblem, Option, Problem
 from runtime import errors
 from runtime.emulation_spec import TRAINING_FACTOR

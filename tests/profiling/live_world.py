@@ -11,8 +11,8 @@ from attrs import define
 
 from coordinator.cutting.traced_model import Cut
 from coordinator.null import NullExecutor as NullCoordinator
+from coordinator.planning.cut_costs import ModelSize
 from coordinator.planning.live_planner import LivePlanner
-from coordinator.planning.options import ModelSize
 from coordinator.planning.planners import SOLVERS
 from coordinator.planning.problem import Problem
 from coordinator.profiling.cut_survey import CutSurvey

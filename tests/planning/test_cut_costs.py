@@ -6,7 +6,7 @@ from attrs import fields
 
 from coordinator.cut_codecs import Coding, CutCodecs
 from coordinator.cutting.traced_model import Cut
-from coordinator.planning.options import ModelSize, StepShape, cut_costs
+from coordinator.planning.cut_costs import ModelSize, StepShape, cut_costs
 from runtime.codecs import encoded_bytes
 from runtime.program import WHOLE_MODEL
 

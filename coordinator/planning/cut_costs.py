@@ -58,9 +58,9 @@ class CutCosts:
         up_wait_s: float = 0.0,
         down_wait_s: float = 0.0,
     ) -> Option:
-        """Returns the option of a device whose steps take so long, without what letters wait for.
+        """Returns the option of a device whose steps take so long, and its letters' waits more.
 
-        A tuple of arguments in the order of `Option`'s fields: fleets have thousands.
+        A fleet has thousands of them: arguments by position, in the order of `Option`'s fields.
         """
         return Option(
             self.cut,
