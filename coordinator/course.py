@@ -14,6 +14,7 @@ from coordinator.round_entry import round_entry, timed
 from coordinator.state import CoordinatorState, Outcome
 from coordinator.tasks import CloseRound, Prepare, Prepared
 from runtime.effects import Halt, Record, Submit, Wake
+from runtime.evolution import evolve
 from runtime.exits import Exit
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey
@@ -72,7 +73,7 @@ def order(state: CoordinatorState, duty: Duty, prepared: Prepared, now: float) -
     """Sends a device its order."""
     position = state.positions.get(duty.device, 0)
     letter = duty.order(state.run, state.recipe, position, prepared.program, prepared.tensors)
-    training = attrs.evolve(duty, phase="training", watch=duty.watch.ordered(now))
+    training = evolve(duty, phase="training", watch=duty.watch.ordered(now))
     return state.with_duty(training), [Send(duty.device, letter)]
 
 

@@ -112,7 +112,7 @@ class Duty:
 
     def came_home(self, result: RoundResult, traffic: Traffic, now: float) -> Duty:
         """Returns the duty when the trained layer state has come, which is now collected."""
-        return attrs.evolve(
+        return evolve(
             self,
             phase="collecting",
             report=result.report,

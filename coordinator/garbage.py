@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 
-_YOUNG_OBJECTS = 50_000
-"""So many more than before are made until Python looks; 700 unless told, a few boards' letters."""
+_YOUNG_OBJECTS = 200_000
+"""So many more than before are made until Python looks: more than a round of 1,000 boards has at
+a time. 700 unless told, a few boards' letters."""
 
 
 def look_rarely() -> None:

@@ -42,6 +42,7 @@ from coordinator.tasks import (
 )
 from runtime.effects import Halt, Submit, Wake
 from runtime.events import Failed, Finished, Started, StopAsked, Tick
+from runtime.evolution import evolve
 from runtime.exits import Exit
 from runtime.ids import DeviceId
 from runtime.letters import (
@@ -231,7 +232,7 @@ def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Ou
         case Collect(device, attempt), _:
             duty = state.duties.get(device)
             if duty and (duty.attempt, duty.phase) == (attempt, "collecting"):
-                returned = attrs.evolve(duty, phase="returned", returned_at_s=now)
+                returned = evolve(duty, phase="returned", returned_at_s=now)
                 return settle(state.with_duty(returned))
         case CloseRound(entry=entry), Closed():
             return closed(state, result.complete(entry), now)

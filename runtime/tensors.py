@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ _ITEM_BYTES = {name: dtype.itemsize for name, dtype in DTYPES.items()}
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _LABEL_DTYPES = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "i4", "i8"))
 
+_LISTS = (list, tuple)
 _MOST_DIMENSIONS = 8
 # Also bounds empty tensors such as (0, 2**62, 2**62), whose strides numpy cannot hold.
 _MOST_ELEMENTS = 2**40
@@ -44,13 +46,11 @@ def _item_bytes(dtype: object) -> int:
 def _elements(shape: object) -> int:
     if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
         raise WireError(f"tensor shape is not a tuple of at most {_MOST_DIMENSIONS} sizes")
-    elements, bound = 1, 1
     for size in shape:
         if type(size) is not int or not 0 <= size <= _MOST_ELEMENTS:
             raise WireError(f"tensor shape {_shown(shape)} holds something that is not a size")
-        elements *= size
-        bound *= size or 1
-    if bound > _MOST_ELEMENTS:
+    elements = prod(shape)
+    if (elements or prod([size or 1 for size in shape])) > _MOST_ELEMENTS:
         raise WireError(f"tensor shape {_shown(shape)} has more than {_MOST_ELEMENTS} elements")
     return elements
 
@@ -117,12 +117,12 @@ def to_wire(packed: PackedTensor) -> list[object]:
     return [packed.dtype, list(packed.shape), packed.data]
 
 
-def from_wire(value: object) -> PackedTensor:
+def from_wire(value: object, _: object = None) -> PackedTensor:
     """Reads `[dtype, shape, data]` back. Raises WireError, and nothing else, for anything else."""
-    if not isinstance(value, list | tuple) or len(value) != 3:
+    if not isinstance(value, _LISTS) or len(value) != 3:
         raise WireError("a tensor must be a list [dtype, shape, data]")
     dtype, shape, data = value
-    if not isinstance(shape, list | tuple):
+    if not isinstance(shape, _LISTS):
         raise WireError(f"tensor shape is {type(shape).__name__}, not a list")
     return PackedTensor(dtype, tuple(shape), data)
 

@@ -179,7 +179,7 @@ def _strict_converter() -> Converter:
     converter.register_structure_hook(float, _exactly(float, int))
     converter.register_structure_hook_factory(attrs.has, lambda t: _of_a_map(t, converter))
     converter.register_structure_hook_factory(_is_sequence, lambda t: _of_a_list(t, converter))
-    converter.register_structure_hook(PackedTensor, lambda value, _: from_wire(value))
+    converter.register_structure_hook(PackedTensor, from_wire)
     converter.register_unstructure_hook(PackedTensor, to_wire)
     converter.register_unstructure_hook(bytes, lambda value: value)
     for frame, (read, write) in FORMS.items():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import attrs
 from attrs import field, frozen
 
 from coordinator.profiling.least import Least
 from coordinator.profiling.time_model import Load, Timed, TimeModel, fit
 from coordinator.profiling.tracked import Tracked
+from runtime.evolution import evolve
 from runtime.letters import DeviceReport
 from runtime.link_meter import Reading
 
@@ -46,7 +46,7 @@ class Probed:
     time: StepTime
 
 
-@frozen
+@frozen(slots=False)
 class DeviceProfile:
     """A board as measured, by probes when it joins and by its real steps and transfers after.
 
@@ -78,11 +78,11 @@ class DeviceProfile:
     ) -> DeviceProfile:
         """Returns the profile after a probe of `cut`."""
         probed = {**self.probed, cut: Probed(load, StepTime.of(report))}
-        return attrs.evolve(self, probed=probed)._noted(report, link, now)
+        return evolve(self, probed=probed)._noted(report, link, now)
 
     def with_refusal(self, cut: str, reason: str) -> DeviceProfile:
         """Returns the profile of a board that cannot run `cut`."""
-        return attrs.evolve(self, refused={**self.refused, cut: reason})
+        return evolve(self, refused={**self.refused, cut: reason})
 
     def exchanged(
         self, cut: str, exchange_s: float, report: DeviceReport, now: float
@@ -94,14 +94,14 @@ class DeviceProfile:
         """
         known = self.transfers if cut == self.transfers_at else Tracked()
         transfers = known.updated(exchange_s - StepTime.of(report).total_s, now)
-        return attrs.evolve(self, transfers_at=cut, transfers=transfers)
+        return evolve(self, transfers_at=cut, transfers=transfers)
 
     def updated(self, load: Load, report: DeviceReport, link: Reading, now: float) -> DeviceProfile:
         """Returns the profile after a round of real steps with this load."""
         foretold_s = self.model.seconds(load)
         real_s = StepTime.of(report).total_s
         pace = self.pace.updated(real_s / foretold_s, now) if foretold_s > 0 else self.pace
-        return attrs.evolve(self, pace=pace)._noted(report, link, now)
+        return evolve(self, pace=pace)._noted(report, link, now)
 
     @property
     def model(self) -> TimeModel:
@@ -125,7 +125,7 @@ class DeviceProfile:
 
     def _noted(self, report: DeviceReport, link: Reading, now: float) -> DeviceProfile:
         # Chunks that piled up on their way make a link look faster than it is, never slower.
-        return attrs.evolve(
+        return evolve(
             self,
             uplink=self.uplink.risen(link.bytes_per_s, now),
             round_trip=self.round_trip.updated(link.round_trip_s),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 import attrs
@@ -26,14 +27,18 @@ class ServerProfile:
             return self
         return attrs.evolve(self, probed=(*self.probed, Timed(load, worked_s))[-_PROBES_KEPT:])
 
-    def updated(self, load: Load, worked_s: float, now: float) -> ServerProfile:
-        """Returns the profile after a round of real steps of one device."""
-        if not self.probed:
-            return self.with_probe(load, worked_s)
-        foretold_s = self.model.seconds(load)
-        if foretold_s <= 0:
-            return self
-        return attrs.evolve(self, pace=self.pace.updated(worked_s / foretold_s, now))
+    def updated(self, steps: Iterable[Timed], now: float) -> ServerProfile:
+        """Returns the profile after a round of real steps, those of a device in one."""
+        timed = [step for step in steps if step.seconds > 0]
+        if timed and not self.probed:
+            first, *rest = timed
+            return self.with_probe(first.load, first.seconds).updated(rest, now)
+        pace = self.pace
+        for step in timed:
+            foretold_s = self.model.seconds(step.load)
+            if foretold_s > 0:
+                pace = pace.updated(step.seconds / foretold_s, now)
+        return attrs.evolve(self, pace=pace)
 
     @cached_property
     def model(self) -> TimeModel:

@@ -18,7 +18,7 @@ from coordinator.duty import Duty
 from coordinator.plan import Assignment
 from coordinator.profiling.device_profile import DeviceProfile
 from coordinator.profiling.server_profile import ServerProfile
-from coordinator.profiling.time_model import Load
+from coordinator.profiling.time_model import Load, Timed
 from coordinator.profiling.tracked import Tracked
 from coordinator.tasks import PreparedProbe, PrepareProbe
 from runtime.effects import Record, Submit
@@ -167,7 +167,7 @@ class Survey:
     def noted(self, duties: Iterable[Duty], began_s: float) -> Survey:
         """Returns the survey after the real steps and transfers of a round begun at `began_s`."""
         duties = tuple(duties)
-        profiles, server = dict(self.profiles), self.server
+        profiles, served = dict(self.profiles), []
         opening_s = max(duty.watch.ordered_at_s for duty in duties) - began_s
         now = max(duty.returned_at_s for duty in duties)
         for duty in duties:
@@ -178,11 +178,11 @@ class Survey:
                 duty.assignment.cut, duty.exchange_s, duty.report, now
             )
             work = self.surveyor.server_load(duty.assignment)
-            server = server.updated(work, duty.server_step_s, now)
+            served.append(Timed(work, duty.server_step_s))
         return attrs.evolve(
             self,
             profiles=profiles,
-            server=server,
+            server=self.server.updated(served, now),
             opening=self.opening.updated(opening_s, now),
         )
 

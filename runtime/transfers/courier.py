@@ -120,7 +120,7 @@ class Courier:
         if not exchange.outbox.post(kind, body):
             self._count({"letter behind too many others": 1})
             return []
-        return self._outward(peer, exchange, now)
+        return self._outward(peer, exchange, now) + self._shared(now)
 
     def connected(self, now: float) -> list[Output]:
         """Resumes everything after the transport came up."""
@@ -162,9 +162,10 @@ class Courier:
                 return self._answer(peer, exchange, answer, now, now + _LONG_RIDE_S)
             case Grant():
                 exchange.outbox.granted(frame, now)
-                return self._outward(peer, exchange, now)
+                return self._outward(peer, exchange, now) + self._shared(now)
             case Receipt():
-                return self._receipted(peer, exchange, frame, now)
+                word = self._receipted(peer, exchange, frame)
+                return self._outward(peer, exchange, now) + self._shared(now) + word
 
     def tick(self, now: float) -> list[Output]:
         """Repeats what has gone unanswered for too long."""
@@ -205,9 +206,8 @@ class Courier:
         outputs: list[Output] = []
         if offer.receipt is not None:
             receipt = Receipt(offer.session, offer.receipt)
-            outputs = self._receipted(peer, exchange, receipt, now)
-            # A repeated offer carries another one or none, and is the same offer.
-            offer = offer.carrying(None)
+            word = self._receipted(peer, exchange, receipt)
+            outputs = self._outward(peer, exchange, now) + word
         answer = exchange.inbox.offered(offer, now)
         return outputs + self._answer(peer, exchange, answer, now, now + _RIDE_S)
 
@@ -230,17 +230,11 @@ class Courier:
             outputs.append(Deliver(peer, arrival.kind, arrival.body))
         return outputs
 
-    def _receipted(
-        self, peer: DeviceId, exchange: Exchange, receipt: Receipt, now: float
-    ) -> list[Output]:
-        kind = exchange.outbox.receipted(receipt)
-        outputs = self._outward(peer, exchange, now)
-        if kind is not None:
-            refused = receipt.refused
-            outputs.append(
-                Confirmed(peer, kind) if refused is None else Rejected(peer, kind, refused)
-            )
-        return outputs
+    def _receipted(self, peer: DeviceId, exchange: Exchange, receipt: Receipt) -> list[Output]:
+        kind, refused = exchange.outbox.receipted(receipt), receipt.refused
+        if kind is None:
+            return []
+        return [Confirmed(peer, kind) if refused is None else Rejected(peer, kind, refused)]
 
     def _offer(self, peer: DeviceId, offer: Offer) -> Transmit:
         """Sends an offer, with the receipt that waited for it."""
@@ -278,14 +272,13 @@ class Courier:
         return outputs
 
     def _outward(self, peer: DeviceId, exchange: Exchange, now: float) -> list[Output]:
-        """Goes on with what we send to a peer."""
+        """Offers what is to go to a peer; the rest is to be shared out."""
         if not self._up:
             return []
         self._now = now
         outbox = exchange.outbox
         outputs: list[Output] = [self._offer(peer, offer) for offer in outbox.offers(now)]
         self._sending.wake(peer)
-        outputs += self._shared(now)
         self._note(peer, exchange, outbox.deadline())
         return outputs
 

@@ -194,7 +194,8 @@ class Inbox:
 
     def _open_transfer(self, offer: Offer, now: float) -> None:
         known = self._open.get(offer.id)
-        if known is not None and known.offer != offer:
+        # A repeated offer carries another receipt or none, and is the same offer.
+        if known is not None and known.offer.carrying(None) != offer.carrying(None):
             self._drop("contradicting offer")
             self._forget(offer.id)
             known = None

@@ -84,10 +84,20 @@ class LinkRate:
         self._open(max(2 * LEAST_CHUNK_BYTES, int(rate * _WINDOW_S)))
 
     def _open(self, window_bytes: int) -> None:
-        # They are asked for many times a step, and change once.
         self.window_bytes = window_bytes
         """How many bytes may be outstanding."""
-        self.chunk_bytes = chunk_bytes_at(window_bytes / _WINDOW_S, self._cap_bytes_per_s)
+        self._chunk_bytes: int | None = None
+
+    @property
+    def chunk_bytes(self) -> int:
         """How large a chunk should be."""
-        self.ahead_bytes = ahead_bytes_at(window_bytes / _WINDOW_S)
+        # Either nobody asks before it changes, or many do.
+        if self._chunk_bytes is None:
+            rate = self.window_bytes / _WINDOW_S
+            self._chunk_bytes = chunk_bytes_at(rate, self._cap_bytes_per_s)
+        return self._chunk_bytes
+
+    @property
+    def ahead_bytes(self) -> int:
         """How large a letter may be that comes unasked."""
+        return ahead_bytes_at(self.window_bytes / _WINDOW_S)

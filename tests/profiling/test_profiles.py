@@ -9,7 +9,7 @@ import pytest
 from coordinator.profiling.device_profile import DeviceProfile
 from coordinator.profiling.least import Least
 from coordinator.profiling.server_profile import ServerProfile
-from coordinator.profiling.time_model import Load
+from coordinator.profiling.time_model import Load, Timed
 from coordinator.profiling.tracked import Tracked
 from runtime.letters import DeviceReport, StepTimes
 from runtime.link_meter import Reading
@@ -95,13 +95,15 @@ class TestServer:
     def test_is_foretold_by_probes_and_scaled_by_real_steps(self) -> None:
         server = ServerProfile().with_probe(LOADS["deep"], 0.9).with_probe(LOADS["shallow"], 0.1)
         assert server.step_s(LOADS["middle"]) == pytest.approx(0.3)
-        busy = server.updated(LOADS["middle"], 0.6, 1.0)
+        busy = server.updated([Timed(LOADS["middle"], 0.6)], 1.0)
         assert busy.step_s(LOADS["deep"]) == pytest.approx(1.8)
 
     def test_first_real_step_stands_in_for_a_probe_that_failed(self) -> None:
         server = ServerProfile().with_probe(LOADS["deep"], 0.0)
         assert server.step_s(LOADS["deep"]) == 0.0
-        assert server.updated(LOADS["deep"], 0.9, 1.0).step_s(LOADS["deep"]) == pytest.approx(0.9)
+        assert server.updated([Timed(LOADS["deep"], 0.9)], 1.0).step_s(
+            LOADS["deep"]
+        ) == pytest.approx(0.9)
 
 
 class TestRateHistory:
