@@ -64,7 +64,7 @@ def _born(state: CoordinatorState, birth: DevicePresence, now: float) -> Outcome
         return _refuse(state, device, refusal)
     fleet, survey, known = state.fleet.welcoming(device), state.survey, state.fleet.get(device)
     if survey:
-        again = known is not None and known.comes_back_as(birth)
+        again = known.comes_back_as(birth) if known else survey.recalls(birth)
         survey = survey.reborn(device) if again else survey.forget(device)
     state = attrs.evolve(state, survey=survey, fleet=fleet)
     session = Session(state.incarnation, birth.incarnation)
@@ -171,9 +171,9 @@ def _measure(state: CoordinatorState) -> Outcome:
     for device in sorted(state.fleet.here - set(state.measures.pending)):
         birth, survey = state.fleet.members[device].birth, state.survey
         assert survey is not None
-        effects.append(happened("profiling", device=device))
         state, more = surveyed(state, survey.begin(birth, state.probing))
-        effects += more
+        if more:
+            effects += [happened("profiling", device=device), *more]
     return state, effects
 
 

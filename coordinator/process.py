@@ -24,6 +24,7 @@ from coordinator.plan import Plan
 from coordinator.planning.fixed_planner import FixedPlanner
 from coordinator.planning.live_setup import live_planner, paced
 from coordinator.profiling.probing_executor import ProbingExecutor
+from coordinator.profiling.recall import recalled
 from coordinator.profiling.survey import Survey
 from coordinator.record.plan_log import logged_plans
 from coordinator.record.run_record import RunRecord
@@ -34,6 +35,7 @@ from runtime.clock import WallClock
 from runtime.dataset import Dataset, open_source
 from runtime.effects import Halt
 from runtime.ending import Ending, obey_signals
+from runtime.errors import StorageError
 from runtime.executor import Executor, ThreadWorker
 from runtime.exits import Exit
 from runtime.guarded import Guarded
@@ -78,7 +80,7 @@ def run_coordinator(
     state = attrs.evolve(state, replayed=replayed or {})
     worker: Executor = executor
     if job.planner.name != "fixed":
-        state = _live(state, job, fleet, executor, evaluation)
+        state = _live(state, job, fleet, executor, evaluation, record)
         worker = _probing(executor, evaluation)
     worker = Guarded(worker, (ServeStep, Collect))
     clock = WallClock()
@@ -166,6 +168,7 @@ def _live(
     fleet: Fleet,
     executor: CoordinatorExecutor,
     evaluation: Dataset,
+    record: RunRecord,
 ) -> CoordinatorState:
     """Returns the state of a coordinator that measures and plans."""
     planner = live_planner(
@@ -175,8 +178,17 @@ def _live(
         buffer_bytes=sum(one.numel() * one.element_size() for one in executor.model.buffers()),
         labels_bytes=narrow_labels(evaluation.labels)[:1].nbytes,
     )
-    survey = Survey(planner.survey, state.run, state.recipe)
+    survey = recalled(Survey(planner.survey, state.run, state.recipe), _told(record))
     return attrs.evolve(state, planner=planner, survey=survey)
+
+
+def _told(record: RunRecord) -> list[dict[str, Any]]:
+    """Returns the events of the run; without them boards are measured anew, and nothing is lost."""
+    try:
+        return record.events()
+    except StorageError as error:
+        _log.warning("boards are measured anew: %s", error)
+        return []
 
 
 def _probing(executor: CoordinatorExecutor, evaluation: Dataset) -> ProbingExecutor:

@@ -18,6 +18,7 @@ from coordinator.null import NullExecutor as NullCoordinator
 from coordinator.plan import Plan, Planner
 from coordinator.planning.fixed_planner import FixedPlanner
 from coordinator.policy import Policy
+from coordinator.profiling.recall import recalled
 from coordinator.profiling.survey import Survey
 from device_agent.machine import AgentState
 from device_agent.machine import react as agent_react
@@ -201,7 +202,7 @@ class World:
             codecs=frozenset(CODECS),
             logged=self.plans,
             replayed=self.replayed,
-            survey=self.survey,
+            survey=self.survey and recalled(self.survey, self.records.streams.get("events", [])),
             due=still_due(self.plans.values(), self.laboratory.entry()),
             policy=self.policy,
             round=done + 1,

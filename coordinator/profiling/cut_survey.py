@@ -49,6 +49,12 @@ class CutSurvey:
         chosen = _three_of(fitting or list(self.cuts[:1]))
         return tuple(self.codecs.assignment(birth.device, cut.name, batch) for cut in chosen)
 
+    def part(self, device: DeviceId, cut: str) -> Assignment | None:
+        """Returns what is asked of a device at a cut, None where there is no such."""
+        if device not in self.batches or cut not in self._by_name:
+            return None
+        return self.codecs.assignment(device, cut, self.batches[device])
+
     def before(self, refused: Container[str]) -> tuple[Cut, ...]:
         """Returns the cuts in front of the first that is refused: deeper ones hold its layers."""
         return tuple(takewhile(lambda cut: cut.name not in refused, self.cuts))

@@ -17,11 +17,12 @@ from attrs import field, frozen
 from coordinator.duty import Duty
 from coordinator.plan import Assignment
 from coordinator.profiling.device_profile import DeviceProfile
+from coordinator.profiling.findings import Measured, ProbeFailed, ProbeServed
 from coordinator.profiling.server_profile import ServerProfile
 from coordinator.profiling.time_model import Load, Timed
 from coordinator.profiling.tracked import Tracked
 from coordinator.tasks import PreparedProbe, PrepareProbe
-from runtime.effects import Record, Submit
+from runtime.effects import Submit
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, Probe, ProbeReport, RoundOrder
 from runtime.machine_effects import MachineEffect, Send
@@ -42,6 +43,9 @@ class Surveyor(Protocol):
 
     def probes(self, birth: DevicePresence) -> tuple[Assignment, ...]:
         """Returns the cuts to probe on a device, the shallowest first."""
+
+    def part(self, device: DeviceId, cut: str) -> Assignment | None:
+        """Returns what is asked of a device at a cut, None where there is no such."""
 
     def device_load(self, assignment: Assignment) -> Load: ...
 
@@ -65,6 +69,8 @@ class Survey:
     pending: Mapping[DeviceId, tuple[Assignment, ...]] = field(factory=dict)
     asked: Mapping[DeviceId, PrepareProbe] = field(factory=dict)
     preparing: frozenset[PrepareProbe] = frozenset()
+    lives: Mapping[DeviceId, int] = field(factory=dict)
+    """Of devices that the coordinator before us measured, the life that it did."""
     opening: Tracked = field(factory=Tracked)
     """What passes in a round before the last device has its order, in seconds."""
     closing: Tracked = field(factory=Tracked)
@@ -89,6 +95,10 @@ class Survey:
             return self.forget(device)
         return self if self.settled(device) else self._without(device)
 
+    def recalls(self, birth: DevicePresence) -> bool:
+        """Tells whether the coordinator before us measured this life of a device."""
+        return self.lives.get(birth.device) == birth.incarnation
+
     def only_settled(self) -> Survey:
         """Returns the survey without what is half measured."""
         done = {name: probes for name, probes in self.pending.items() if not probes}
@@ -107,7 +117,7 @@ class Survey:
         known = self.profiles.get(device, DeviceProfile())
         probes = [one for one in self.surveyor.probes(birth) if one.cut not in known.probed]
         profile = attrs.evolve(known, memory_bytes=memory_bytes)
-        begun = self._with(device, profile, tuple(probes))
+        begun = self._with(device, profile, () if known.refused else tuple(probes))
         return begun._next(device, attempt, birth.incarnation)
 
     def prepared(self, task: PrepareProbe, result: PreparedProbe, position: int) -> Outcome:
@@ -117,9 +127,10 @@ class Survey:
             return rested, []
         load = self.surveyor.server_load(task.assignment)
         noted = attrs.evolve(rested, server=self.server.with_probe(load, result.worked_s))
-        ballast = bytes(self._ballast_bytes(task.assignment.device))
-        probe = Probe(self._order(task, result, position), ballast)
-        return noted, [Send(task.assignment.device, probe)]
+        device, cut = task.assignment.device, task.assignment.cut
+        served = ProbeServed(device, task.life, cut, result.worked_s)
+        probe = Probe(self._order(task, result, position), bytes(self._ballast_bytes(device)))
+        return noted, [served.record(), Send(device, probe)]
 
     def reported(
         self, device: DeviceId, letter: ProbeReport, traffic: Traffic, now: float
@@ -134,19 +145,20 @@ class Survey:
         profile = self.profiles[device].with_probe(
             letter.cut, load, letter.report, traffic.link, now
         )
-        noted = self._with(device, profile, probes[1:])
-        facts = {
-            "event": "measured",
-            "device": device,
-            "cut": letter.cut,
-            "forward_s": profile.probed[letter.cut].time.forward_s,
-            "backward_s": profile.probed[letter.cut].time.backward_s,
-            "uplink_bytes_per_s": profile.uplink.value,
-            "downlink_bytes_per_s": profile.downlink.value,
-            "round_trip_s": profile.round_trip.value,
-        }
-        after, effects = noted._next(device, letter.attempt, self.asked[device].life)
-        return after, [Record("events", facts), *effects]
+        noted, life = self._with(device, profile, probes[1:]), self.asked[device].life
+        time = profile.probed[letter.cut].time
+        found = Measured(
+            device,
+            life,
+            letter.cut,
+            forward_s=time.forward_s,
+            backward_s=time.backward_s,
+            uplink_bytes_per_s=profile.uplink.value,
+            downlink_bytes_per_s=profile.downlink.value,
+            round_trip_s=profile.round_trip.value,
+        )
+        after, effects = noted._next(device, letter.attempt, life)
+        return after, [found.record(), *effects]
 
     def refused(self, device: DeviceId, reason: str) -> Outcome | None:
         """Notes that the cut in hand cannot be run; None if there is none."""
@@ -154,9 +166,9 @@ class Survey:
         if not probes:
             return None
         cut = probes[0].cut
-        event = {"event": "probe failed", "device": device, "cut": cut, "reason": reason}
+        failed = ProbeFailed(device, self.asked[device].life, cut, reason)
         profile = self.profiles[device].with_refusal(cut, reason)
-        return self._with(device, profile, ()), [Record("events", event)]
+        return self._with(device, profile, ()), [failed.record()]
 
     def failed(self, task: PrepareProbe, reason: str) -> Outcome:
         """Notes a probe that could not even be prepared."""

@@ -69,10 +69,13 @@ class Past:
     positions: dict[DeviceId, int] = field(factory=dict)
     closed: dict[str, Any] = field(factory=dict)
     """The entry of the last closed round."""
+    events: list[dict[str, Any]] = field(factory=list)
 
     def note(self, stream: str, entry: dict[str, Any]) -> None:
         """Takes an entry of the record."""
         match stream:
+            case "events":
+                self.events.append(entry)
             case "plans":
                 self.plans[entry["round"]] = from_builtin(Plan, json.loads(json.dumps(entry)))
             case "rounds":

@@ -14,6 +14,7 @@ from coordinator.fleet import Device, Fleet
 from coordinator.job import Job
 from coordinator.machine import react as coordinator_react
 from coordinator.plan import Plan, Planner
+from coordinator.profiling.recall import recalled
 from coordinator.profiling.survey import Survey
 from coordinator.simulation.budgets import pacing
 from coordinator.simulation.conditions import Conditions
@@ -193,7 +194,7 @@ class SimulatedWorld:
             logged=dict(past.plans),
             due=still_due(past.plans.values(), past.closed),
             replayed=self._replayed,
-            survey=self._survey,
+            survey=self._survey and recalled(self._survey, past.events),
             round=past.done + 1,
             positions=dict(past.positions),
         )

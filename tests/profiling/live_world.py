@@ -17,6 +17,7 @@ from coordinator.planning.planners import SOLVERS
 from coordinator.planning.problem import Problem
 from coordinator.profiling.cut_survey import CutSurvey
 from coordinator.profiling.survey import Survey
+from coordinator.state import CoordinatorState
 from coordinator.tasks import Prepare, Served, ServeStep
 from device_agent.null import NullExecutor as NullDevice
 from device_agent.tasks import Begin, Forward
@@ -33,6 +34,7 @@ from runtime.virtual import VirtualClock
 from tests.world import PLAIN, NullLaboratory, World
 
 BATCH = 4
+_LONGEST_S = 300.0
 _TRAINING = 3
 Speed = Callable[[float], float]
 """Operations per second of a board at a time."""
@@ -159,6 +161,24 @@ class LiveWorld(World):
         survey = self.lives[COORDINATOR].party.state.survey
         assert isinstance(survey, Survey)
         return survey
+
+    @property
+    def coordinator(self) -> CoordinatorState:
+        """The state of the coordinator that lives."""
+        state = self.lives[COORDINATOR].party.state
+        assert isinstance(state, CoordinatorState)
+        return state
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Lets time pass until something holds."""
+        while not holds():
+            assert self.clock.step()
+            assert self.clock.now() < _LONGEST_S
+
+    def told(self, event: str) -> list[tuple[str, str]]:
+        """Returns the devices of events of a kind, and their cuts where they have any."""
+        found = [one for one in self.records.streams.get("events", []) if one["event"] == event]
+        return [(one["device"], one.get("cut", "")) for one in found]
 
     def cuts_of(self, name: str) -> list[str]:
         """Returns a device's cuts by round."""

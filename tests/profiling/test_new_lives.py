@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from coordinator.state import CoordinatorState, Stage
+from coordinator.state import Stage
 from device_agent.machine import AgentState
-from runtime.ids import COORDINATOR, DeviceId
+from runtime.ids import DeviceId
 from tests.profiling.live_world import CUTS, LiveWorld, Speed, steady
 
 ONE, TWO = DeviceId("board-0"), DeviceId("board-1")
@@ -23,18 +21,6 @@ def world_of(*speeds: Speed, rounds: int = 3) -> LiveWorld:
     return world
 
 
-def until(world: LiveWorld, holds: Callable[[], bool]) -> None:
-    while not holds():
-        assert world.clock.step()
-        assert world.clock.now() < 300.0
-
-
-def coordinator(world: LiveWorld) -> CoordinatorState:
-    state = world.lives[COORDINATOR].party.state
-    assert isinstance(state, CoordinatorState)
-    return state
-
-
 def works(world: LiveWorld, device: DeviceId) -> bool:
     """Tells whether a device has begun a step of an order."""
     state = world.lives[device].party.state
@@ -43,7 +29,7 @@ def works(world: LiveWorld, device: DeviceId) -> bool:
 
 
 def amid(world: LiveWorld, stage: Stage, round: int) -> bool:
-    state = coordinator(world)
+    state = world.coordinator
     return (state.stage, state.round) == (stage, round)
 
 
@@ -52,24 +38,18 @@ def come_back(world: LiveWorld, device: DeviceId) -> float:
     world.kill(device)
     back_s = world.clock.now() + AWAY_S
     world.clock.call_at(back_s, lambda: world.start(device))
-    until(world, lambda: world.clock.now() >= back_s and device in world.lives)
-    until(world, lambda: works(world, device))
+    world.until(lambda: world.clock.now() >= back_s and device in world.lives)
+    world.until(lambda: works(world, device))
     return world.clock.now() - back_s
-
-
-def told(world: LiveWorld, name: str) -> list[tuple[str, str]]:
-    """Returns the devices of events, and their cuts where they have any."""
-    found = [one for one in world.records.streams.get("events", []) if one["event"] == name]
-    return [(one["device"], one.get("cut", "")) for one in found]
 
 
 @pytest.mark.parametrize("stage", ["training", "closing", "opening"])
 def test_a_board_that_is_killed_works_at_once(stage: Stage) -> None:
     world = world_of(steady(1e10), steady(2e10))
-    until(world, lambda: amid(world, stage, 2))
+    world.until(lambda: amid(world, stage, 2))
     assert come_back(world, ONE) < WORKS_WITHIN_S
     world.run()
-    assert told(world, "profiling") == [(ONE, ""), (TWO, "")]
+    assert world.told("profiling") == [(ONE, ""), (TWO, "")]
 
 
 def test_a_board_that_was_killed_keeps_nobody_waiting() -> None:
@@ -77,12 +57,12 @@ def test_a_board_that_was_killed_keeps_nobody_waiting() -> None:
 
     def opening_s(kills: bool) -> float:
         world = world_of(steady(1e10), steady(2e10))
-        until(world, lambda: amid(world, "training", 2) and works(world, ONE))
+        world.until(lambda: amid(world, "training", 2) and works(world, ONE))
         if kills:
             come_back(world, ONE)
-        until(world, lambda: coordinator(world).round == 3)
+        world.until(lambda: world.coordinator.round == 3)
         closed_s = world.clock.now()
-        until(world, lambda: works(world, TWO))
+        world.until(lambda: works(world, TWO))
         return world.clock.now() - closed_s
 
     assert opening_s(kills=True) == pytest.approx(opening_s(kills=False), abs=0.01)
@@ -90,42 +70,42 @@ def test_a_board_that_was_killed_keeps_nobody_waiting() -> None:
 
 def test_a_board_killed_amid_its_probes_makes_those_that_are_left() -> None:
     world = world_of(steady(1e10), steady(2e10))
-    until(world, lambda: (ONE, CUTS[0].name) in told(world, "measured"))
+    world.until(lambda: (ONE, CUTS[0].name) in world.told("measured"))
     come_back(world, ONE)
     world.run()
-    cuts = [cut for device, cut in told(world, "measured") if device == ONE]
+    cuts = [cut for device, cut in world.told("measured") if device == ONE]
     assert cuts == [cut.name for cut in CUTS]
 
 
 def test_another_board_under_the_name_is_measured() -> None:
     world = world_of(steady(1e10), steady(2e10))
-    until(world, lambda: amid(world, "training", 2) and works(world, ONE))
+    world.until(lambda: amid(world, "training", 2) and works(world, ONE))
     world.paced.held = {**world.paced.held, ONE: 60}
     come_back(world, ONE)
     world.run()
-    assert told(world, "profiling") == [(ONE, ""), (TWO, ""), (ONE, "")]
-    cuts = [cut for device, cut in told(world, "measured") if device == ONE]
+    assert world.told("profiling") == [(ONE, ""), (TWO, ""), (ONE, "")]
+    cuts = [cut for device, cut in world.told("measured") if device == ONE]
     assert cuts == 2 * [cut.name for cut in CUTS]
 
 
 def test_a_board_that_took_its_leave_is_measured_when_it_returns() -> None:
     world = world_of(steady(1e10), steady(2e10), rounds=4)
-    until(world, lambda: amid(world, "training", 2) and works(world, ONE))
+    world.until(lambda: amid(world, "training", 2) and works(world, ONE))
     world.lives[ONE].host.ask_to_stop()
-    until(world, lambda: ONE in world.halts)
+    world.until(lambda: ONE in world.halts)
     world.start(ONE)
     world.run()
-    assert told(world, "profiling") == [(ONE, ""), (TWO, ""), (ONE, "")]
+    assert world.told("profiling") == [(ONE, ""), (TWO, ""), (ONE, "")]
 
 
 def test_a_board_that_comes_back_slower_is_found_out_by_its_steps() -> None:
     killed_s: list[float] = []
     world = world_of(lambda _: 1e9 if killed_s else 4e9, steady(3e10), rounds=6)
-    until(world, lambda: amid(world, "training", 2) and works(world, ONE))
+    world.until(lambda: amid(world, "training", 2) and works(world, ONE))
     killed_s.append(world.clock.now())
     come_back(world, ONE)
     world.run()
-    assert told(world, "profiling") == [(ONE, ""), (TWO, "")]
+    assert world.told("profiling") == [(ONE, ""), (TWO, "")]
     cuts = world.cuts_of(ONE)
     assert set(cuts[:2]) == {"middle"}
     assert set(cuts[3:]) == {"shallow"}

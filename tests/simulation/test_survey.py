@@ -22,7 +22,7 @@ class Surveyor:
     """Probes the first and the last block."""
 
     def probes(self, birth: DevicePresence) -> tuple[Assignment, ...]:
-        return tuple(self._at(birth.device, cut) for cut in ("block1", "block3"))
+        return tuple(self.part(birth.device, cut) for cut in ("block1", "block3"))
 
     def device_load(self, assignment: Assignment) -> Load:
         flops = TRACED.cut(assignment.cut).device_flops_per_sample * assignment.batch
@@ -31,7 +31,7 @@ class Surveyor:
     def server_load(self, assignment: Assignment) -> Load:
         return Load(3.0 * TRACED.flops_per_sample * assignment.batch, 0.0)
 
-    def _at(self, device: DeviceId, cut: str) -> Assignment:
+    def part(self, device: DeviceId, cut: str) -> Assignment:
         return Assignment(device, cut, "fp32", "fp32", JOB.training.batch)
 
 
