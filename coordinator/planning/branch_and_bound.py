@@ -63,7 +63,7 @@ def best_plan(tables: Tables, effort: Effort = THOROUGH) -> Best | None:
     return _Tree(tables, effort, best_shares(tables, first)).grow()
 
 
-def best_shares(tables: Tables, draft: Draft, tolerance: float = 1e-9) -> Draft:
+def best_shares(tables: Tables, draft: Draft, tolerance: float = 1e-7) -> Draft:
     """Returns a draft's options with the best static shares, to a fraction of the round time."""
     chosen = tables.choose((tables.ids == draft.ids[:, None]).argmax(axis=1))
     queue_s = float(chosen.work_s.sum() / tables.limits[SERVER])

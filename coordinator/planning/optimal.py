@@ -39,7 +39,9 @@ class Optimal:
 
 def _polished(tables: Tables, best: Best, effort: Effort) -> Draft:
     """Returns what alternation finds instead, where the search ended early and it is better."""
-    if best.draft.round_s <= best.bound_s * (1 + effort.tolerance) or tables.ids.size > _POLISHED:
+    rows, columns = tables.shape
+    proven = best.draft.round_s <= best.bound_s * (1 + effort.tolerance)
+    if proven or columns == 1 or rows * columns > _POLISHED:
         return best.draft
     other = alternate(tables)
     return other if other and other.round_s < best.draft.round_s else best.draft
