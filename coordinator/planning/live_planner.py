@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from coordinator.plan import Assignment, Knowledge, Plan, Prediction
 from coordinator.planning.cut_costs import CutCosts, ModelSize, StepShape, cut_costs
+from coordinator.planning.head_start import with_head_starts
 from coordinator.planning.hysteresis import Hysteresis
 from coordinator.planning.lending import guaranteed
 from coordinator.planning.link import Link, Way
@@ -64,6 +65,8 @@ class LivePlanner:
             told = "; ".join(f"{one.device}: {one.reason}" for one in absent)
             reason = solution.reason if problem.devices else told or solution.reason
             return evolve(solution, reason=reason, left_out=left_out)
+        if self.static_shares:
+            solution = with_head_starts(problem, solution)
         return self._told(round, solution, absent, knowledge)
 
     def problem(self, round: int, knowledge: Knowledge) -> tuple[tuple[LeftOut, ...], Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_BURST_S = 0.075
+BURST_S = 0.075
 """What an idle bucket saves up. A message may have had to wait for the turn of another: of 256 KiB
 at 40 Mbit/s, 52 ms. What is saved beyond that would exceed the cap after every pause."""
 
@@ -18,7 +18,7 @@ class Pacer:
         if rate_bytes_per_s <= 0:
             raise ValueError("a rate cap must be above zero")
         self._rate = rate_bytes_per_s
-        self._tokens = rate_bytes_per_s * _BURST_S
+        self._tokens = rate_bytes_per_s * BURST_S
         self._at_s = 0.0
 
     def spend(self, size_bytes: int, now: float) -> None:
@@ -34,4 +34,4 @@ class Pacer:
     def _refill(self, now: float) -> None:
         elapsed_s = max(0.0, now - self._at_s)
         self._at_s = now
-        self._tokens = min(self._rate * _BURST_S, self._tokens + elapsed_s * self._rate)
+        self._tokens = min(self._rate * BURST_S, self._tokens + elapsed_s * self._rate)
