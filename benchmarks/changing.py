@@ -14,7 +14,9 @@ import tempfile
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from statistics import mean
 
+from benchmarks.fleets.__main__ import VALID_OVERRUNS
 from coordinator.record.run_record import Entry, RunRecord
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "changing_conditions" / "job.toml"
@@ -65,6 +67,10 @@ def _tell(planned: list[Entry], frozen: list[Entry]) -> None:
     most = max((moves.count(one) for one in moves), default=0)
     print(f"\nplanned {total_s:.1f} s, frozen {frozen_s:.1f} s: {frozen_s / total_s:.2f} times;")
     print(f"at most {most} changes of a cut for a device")
+    for name, run in (("planned", planned), ("frozen", frozen)):
+        share = mean(map(_overran, run))
+        verdict = "" if share <= VALID_OVERRUNS else ": not a valid measurement"
+        print(f"{name}: this machine was too slow in {100 * share:.1f} % of the steps{verdict}")
 
 
 def _moves(before: Entry, now: Entry) -> list[str]:
