@@ -65,9 +65,9 @@ class LivePlanner:
             told = "; ".join(f"{one.device}: {one.reason}" for one in absent)
             reason = solution.reason if problem.devices else told or solution.reason
             return evolve(solution, reason=reason, left_out=left_out)
-        if self.static_shares:
-            solution = with_head_starts(problem, solution)
-        return self._told(round, solution, absent, knowledge)
+        foretold = with_head_starts(problem, solution) if self.static_shares else solution
+        # What is proved is how near the solver came, whatever buckets give on top.
+        return self._told(round, foretold, absent, knowledge, gap=solution.gap)
 
     def problem(self, round: int, knowledge: Knowledge) -> tuple[tuple[LeftOut, ...], Problem]:
         """Returns who cannot take part at all, and the problem of the others."""
@@ -145,7 +145,13 @@ class LivePlanner:
         }
 
     def _told(
-        self, round: int, solution: Solution, absent: tuple[LeftOut, ...], knowledge: Knowledge
+        self,
+        round: int,
+        solution: Solution,
+        absent: tuple[LeftOut, ...],
+        knowledge: Knowledge,
+        *,
+        gap: float,
     ) -> Plan:
         weights = _weights(solution)
         return Plan(
@@ -160,7 +166,7 @@ class LivePlanner:
                 static_bound_s=solution.static_bound_s,
                 free_bound_s=solution.free_bound_s,
                 own_free_bound_s=solution.own_free_bound_s,
-                gap=solution.gap,
+                gap=gap,
                 bottleneck=solution.bottleneck,
                 opening_s=knowledge.opening_s,
                 closing_s=knowledge.closing_s,
