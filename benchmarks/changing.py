@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.fleets.__main__ import VALID_OVERRUNS
+from coordinator.record.foretold import MOST_OVERRUNS
 from coordinator.record.run_record import Entry, RunRecord
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "changing_conditions" / "job.toml"
@@ -69,7 +69,7 @@ def _tell(planned: list[Entry], frozen: list[Entry]) -> None:
     print(f"at most {most} changes of a cut for a device")
     for name, run in (("planned", planned), ("frozen", frozen)):
         share = mean(map(_overran, run))
-        verdict = "" if share <= VALID_OVERRUNS else ": not a valid measurement"
+        verdict = "" if share <= MOST_OVERRUNS else ": not a valid measurement"
         print(f"{name}: this machine was too slow in {100 * share:.1f} % of the steps{verdict}")
 
 

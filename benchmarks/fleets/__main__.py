@@ -21,6 +21,7 @@ from attrs import frozen
 
 from coordinator.fleet import Fleet
 from coordinator.job import Job
+from coordinator.record.foretold import MOST_OVERRUNS
 from coordinator.record.run_record import RunRecord
 from runtime.config import load
 
@@ -30,7 +31,6 @@ SCHEMES = ("optimal", "unpaced", "common-cut", "full-local", "equal-bandwidth", 
 STATIC = frozenset({"equal-bandwidth", "alternating"})
 """Held to static shares, as the paper has them; the others lend."""
 WARM_UP_ROUNDS = 2
-VALID_OVERRUNS = 0.02
 
 
 @frozen
@@ -47,7 +47,7 @@ class Measured:
 
     @property
     def is_valid(self) -> bool:
-        return self.overruns <= VALID_OVERRUNS
+        return self.overruns <= MOST_OVERRUNS
 
     @property
     def error(self) -> float:
