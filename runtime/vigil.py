@@ -99,9 +99,9 @@ class Vigil:
         self._silent.update(gone)
         return sorted(gone)
 
-    def deadline(self) -> float | None:
-        """Returns when `look` or a pulse is due."""
+    def deadline(self) -> float:
+        """Returns when `look` or a pulse is due; infinity for never."""
         if not self._heard_at_s:
-            return None
-        due_s = min(self._look_at_s, self._pulse_at_s)
-        return due_s if due_s < math.inf else None
+            return math.inf
+        look_s, pulse_s = self._look_at_s, self._pulse_at_s
+        return look_s if look_s < pulse_s else pulse_s

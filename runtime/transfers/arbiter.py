@@ -54,8 +54,8 @@ class Arbiter:
             self._waiting[peer] = weight
             self._total_weight += weight
 
-    def next(self, room_bytes: float = math.inf) -> DeviceId | None:
-        """Returns whose turn it is; it has no other until it is woken again.
+    def next(self, room_bytes: float = math.inf) -> tuple[DeviceId, int] | None:
+        """Returns whose turn it is and what it costs; it has no other until it is woken again.
 
         Returns None when nobody has anything, or what is next is larger than `room_bytes`; it
         then keeps its turn.
@@ -71,7 +71,7 @@ class Arbiter:
             if size_bytes is not None:
                 self._virtual += size_bytes / max(total, weight)
                 self._ends[peer] = end
-                return peer
+                return peer, size_bytes
         # Nobody wants anything: nobody is owed anything.
         self._total_weight = self._virtual = 0.0
         self._ends.clear()

@@ -28,11 +28,14 @@ _LEAST_SEND_WINDOW_BYTES = 512 * 1024
 """Bytes handed to the transport that the broker has not taken yet; more where it takes more in
 a quarter of a second, less where a cap lets go less in 0.15 s. What peers want beyond waits
 with us, for the arbiter to share out: in the hands of others it is first come, first served."""
+_TELLING_BYTES = 64 * 1024
+"""How fast the broker takes bytes is measured while so many wait for it: how long less takes
+says more about the trip."""
 _SEND_WINDOW_S = 0.15
 _GRANTED_S = 0.25
 """How much of a capped link all peers together may have on its way to us. Each may have half a
 second of its own rate; of the whole link, all of that would wait in it, first come first served."""
-_RIDE_S = 0.25
+_RIDE_S = 1.0
 """How long a receipt waits for an offer: well below what its sender waits for it, which is longer
 where we have asked for every byte and will ask again for what does not come."""
 _LONG_RIDE_S = 10.0
@@ -56,7 +59,7 @@ class Courier:
     """Sans-IO: every method returns what to do, and `deadline` says when to call `tick`."""
 
     def __init__(self, limits: CourierLimits, answered: Container[str] = ()) -> None:
-        """Receipts for letters of a kind in `answered` wait a little for a letter to ride on."""
+        """Receipts for letters of a kind in `answered` wait for the answer, to ride on it."""
         self._limits = limits
         self._answered = answered
         self._sessions: dict[DeviceId, Exchange] = {}
@@ -86,7 +89,8 @@ class Courier:
             rate = LinkRate(self._limits.downlink_bytes_per_s)
             ahead = self._limits.takes_ahead
             inbox = Inbox(session, self._limits.letter_bytes, rate, takes_ahead=ahead)
-            self._sessions[peer] = Exchange(session, Outbox(session, self._piece_bytes), inbox)
+            outbox = Outbox(session, self._piece_bytes, self._answered)
+            self._sessions[peer] = Exchange(session, outbox, inbox)
 
     def close(self, peer: DeviceId) -> None:
         """Forgets `peer`."""
@@ -144,7 +148,8 @@ class Courier:
     def transmitted(self, size_bytes: int, now: float) -> None:
         """Counts bytes that were handed to the transport."""
         self._in_flight_bytes += size_bytes
-        self._taken.busy(now)
+        if self._in_flight_bytes >= _TELLING_BYTES:
+            self._taken.busy(now)
         if self._up_pacer:
             self._up_pacer.spend(size_bytes, now)
 
@@ -296,9 +301,10 @@ class Courier:
     def _grants(self, now: float) -> list[Output]:
         granted: dict[tuple[DeviceId, int], list[Range]] = {}
         while self._down_pacer is None or self._down_pacer.ready_at(now) <= now:
-            peer = self._granting.next(self._room_bytes())
-            if peer is None:
+            turn = self._granting.next(self._room_bytes())
+            if turn is None:
                 break
+            peer, _ = turn
             exchange = self._sessions[peer]
             transfer, (offset, length) = exchange.inbox.next_grant(now)
             granted.setdefault((peer, transfer), []).append((offset, length))
@@ -324,19 +330,19 @@ class Courier:
         while ahead_bytes < window_bytes and (
             self._up_pacer is None or (not outputs and self._up_pacer.ready_at(now) <= now)
         ):
-            peer = self._sending.next()
-            if peer is None:
+            turn = self._sending.next()
+            if turn is None:
                 break
-            outbox = self._sessions[peer].outbox
-            size_bytes = outbox.bulk_bytes() or 0
+            peer, size_bytes = turn
+            exchange = self._sessions[peer]
             ahead_bytes += size_bytes
             self._caps.spend_to_peer(peer, size_bytes, now)
-            bulk = outbox.next_bulk(now)
+            bulk = exchange.outbox.next_bulk(now)
             outputs.append(
                 self._offer(peer, bulk) if isinstance(bulk, Offer) else Transmit(peer, bulk)
             )
             self._sending.wake(peer)
-            self._note(peer, self._sessions[peer], None)
+            self._note(peer, exchange, None)
         return outputs
 
     def _send_window_bytes(self) -> float:
@@ -346,13 +352,17 @@ class Courier:
 
     def _grant_cost(self, peer: DeviceId) -> int | None:
         exchange = self._sessions.get(peer)
-        if exchange is None or self._caps.to_us_at(peer, self._now) > self._now:
+        if exchange is None:
+            return None
+        if peer in self._caps.peers and self._caps.to_us_at(peer, self._now) > self._now:
             return None
         return exchange.inbox.grant_size()
 
     def _send_cost(self, peer: DeviceId) -> int | None:
         exchange = self._sessions.get(peer)
-        if exchange is None or self._caps.to_peer_at(peer, self._now) > self._now:
+        if exchange is None:
+            return None
+        if peer in self._caps.peers and self._caps.to_peer_at(peer, self._now) > self._now:
             return None
         return exchange.outbox.bulk_bytes()
 

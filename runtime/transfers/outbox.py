@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import deque
+from collections.abc import Container
 
 from attrs import define, field
 
@@ -22,6 +23,9 @@ _LEAST_WAITING = 8
 """What may wait to be offered, of small letters and of large ones: so many bytes, or letters. An
 honest peer lets hardly any wait."""
 _RETRY_S = 1.0
+_ANSWER_S = 3.0
+"""Until a letter is offered again that was all in its offer, where the receipt waits for an answer
+to ride on: longer than it waits. It is for what a broker drops; reconnecting needs no timer."""
 _CONFIRM_S = 20.0
 """Once everything is sent, what was lost is for the receiver to ask for."""
 _LONGEST_RETRY_S = 8.0
@@ -48,10 +52,19 @@ class Outbox:
     A letter kept here is the bounded cache of answers: a peer that lost its copy gets it again.
     """
 
-    def __init__(self, session: Session, piece_bytes: int = CHUNK_LIMIT_BYTES) -> None:
-        """`piece_bytes` is what others who share our link can wait behind."""
+    def __init__(
+        self,
+        session: Session,
+        piece_bytes: int = CHUNK_LIMIT_BYTES,
+        answered: Container[str] = (),
+    ) -> None:
+        """`piece_bytes` is what others who share our link can wait behind.
+
+        Letters of a kind in `answered` are confirmed by what answers them.
+        """
         self._session = session
         self._piece_bytes = piece_bytes
+        self._answered = answered
         self._next_id = 1
         self._small: deque[_Outgoing] = deque()
         self._large: deque[_Outgoing] = deque()
@@ -180,8 +193,9 @@ class Outbox:
     def _offer(self, outgoing: _Outgoing, now: float, ahead: bytes | None = None) -> Offer:
         outgoing.tries += 1
         outgoing.ahead = False
-        self._postpone(outgoing, now)
         body = outgoing.body if outgoing.inline else ahead
+        is_whole = body is not None and outgoing.kind in self._answered
+        self._postpone(outgoing, now, _ANSWER_S if is_whole else _RETRY_S)
         return Offer(
             self._session,
             outgoing.id,
@@ -193,5 +207,5 @@ class Outbox:
         )
 
     @staticmethod
-    def _postpone(outgoing: _Outgoing, now: float) -> None:
-        outgoing.retry_at = now + backed_off_s(_RETRY_S, outgoing.tries - 1, _LONGEST_RETRY_S)
+    def _postpone(outgoing: _Outgoing, now: float, first_s: float = _RETRY_S) -> None:
+        outgoing.retry_at = now + backed_off_s(first_s, outgoing.tries - 1, _LONGEST_RETRY_S)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from runtime.ids import DeviceId
@@ -22,7 +24,7 @@ def watching(*peers: DeviceId) -> Vigil:
 def looks(vigil: Vigil, until_s: float) -> dict[DeviceId, float]:
     """Returns when each peer fell silent, looking as often as asked to."""
     found = {}
-    while (at_s := vigil.deadline()) is not None and at_s <= until_s:
+    while (at_s := vigil.deadline()) <= until_s:
         found.update(dict.fromkeys(vigil.look(at_s), at_s))
         if vigil.must_pulse(at_s):
             vigil.spoke(at_s)
@@ -49,7 +51,7 @@ def test_strangers_have_no_lease() -> None:
     assert not vigil.heard(TWO, 1.0)
     assert looks(vigil, 20.0) == {ONE: 4.0}
     vigil.forget(ONE)
-    assert vigil.deadline() is None
+    assert vigil.deadline() == math.inf
 
 
 def test_who_could_not_listen_blames_nobody() -> None:
@@ -61,7 +63,7 @@ def test_who_could_not_listen_blames_nobody() -> None:
 def test_while_our_own_link_is_down_nobody_is_silent() -> None:
     vigil = watching(ONE)
     vigil.down()
-    assert vigil.deadline() is None
+    assert vigil.deadline() == math.inf
     vigil.up(100.0)
     assert looks(vigil, 200.0) == {ONE: 104.0}
 
@@ -82,4 +84,4 @@ def test_the_unhurried_never_wake() -> None:
     vigil = Vigil(UNHURRIED)
     vigil.up(0.0)
     vigil.watch(ONE, 0.0)
-    assert vigil.deadline() is None
+    assert vigil.deadline() == math.inf

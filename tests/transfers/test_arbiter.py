@@ -41,8 +41,10 @@ class Crowd:
             self.arbiter.wake(name)
 
     def turn(self) -> DeviceId:
-        peer = self.arbiter.next()
-        assert peer is not None
+        turn = self.arbiter.next()
+        assert turn is not None
+        peer, size_bytes = turn
+        assert size_bytes == self.sizes[peer]
         self.served[peer] += self.sizes[peer]
         self.arbiter.wake(peer)
         return peer
@@ -121,19 +123,19 @@ class TestTurns:
         crowd.away.clear()
         assert crowd.arbiter.next() is None, "it left the ring"
         crowd.arbiter.wake(one)
-        assert crowd.arbiter.next() == one
+        assert crowd.arbiter.next() == (one, 1)
         assert crowd.arbiter.next() is None, "a turn is one message"
 
     def test_what_does_not_fit_keeps_its_turn(self) -> None:
         large, small = peers(2)
         crowd = Crowd({large: 64 * KIB, small: KIB})
         turns = []
-        while (peer := crowd.arbiter.next(KIB)) is not None:
-            turns.append(peer)
-            crowd.arbiter.wake(peer)
+        while (turn := crowd.arbiter.next(KIB)) is not None:
+            turns.append(turn[0])
+            crowd.arbiter.wake(turn[0])
         assert set(turns) == {small}
         assert len(turns) < 100
-        assert crowd.arbiter.next(64 * KIB) == large
+        assert crowd.arbiter.next(64 * KIB) == (large, 64 * KIB)
 
     @pytest.mark.parametrize("weight", [1e-9, 1e-3, 1.0, 1e6])
     def test_the_scale_of_weights_costs_no_time(self, weight: float) -> None:
