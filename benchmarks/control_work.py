@@ -65,7 +65,7 @@ from runtime.virtual import VirtualClock
 from tests.simulation.stages import JOB, SERVER_GFLOPS, TRACED, fleet
 
 BOARDS = (100, 300, 1000)
-ROUNDS = 4
+ROUNDS = 7
 CUT = "block2"
 RUN = "control-work"
 Make = Callable[[], Party[Any]]

@@ -37,26 +37,23 @@ _MOST_DIMENSIONS = 8
 _MOST_ELEMENTS = 2**40
 
 
-def _item_bytes(dtype: object) -> int:
+def _expected_bytes(dtype: object, shape: object) -> int:
     if type(dtype) is not str or dtype not in _ITEM_BYTES:
         raise WireError(f"tensor type {_shown(dtype)} is none of {', '.join(DTYPES)}")
-    return _ITEM_BYTES[dtype]
-
-
-def _elements(shape: object) -> int:
     if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
         raise WireError(f"tensor shape is not a tuple of at most {_MOST_DIMENSIONS} sizes")
+    elements = 1
     for size in shape:
         if type(size) is not int or not 0 <= size <= _MOST_ELEMENTS:
             raise WireError(f"tensor shape {_shown(shape)} holds something that is not a size")
-    elements = prod(shape)
+        elements *= size
     if (elements or prod([size or 1 for size in shape])) > _MOST_ELEMENTS:
         raise WireError(f"tensor shape {_shown(shape)} has more than {_MOST_ELEMENTS} elements")
-    return elements
+    return _ITEM_BYTES[dtype] * elements
 
 
-def _refuse_unfitting_data(packed: PackedTensor, expected_bytes: int) -> None:
-    data = packed.data
+def _refuse_unfitting_data(packed: PackedTensor) -> None:
+    data, expected_bytes = packed.data, _expected_bytes(packed.dtype, packed.shape)
     if type(data) is not bytes:
         raise WireError(f"tensor data is {type(data).__name__}, not bytes")
     if len(data) != expected_bytes:
@@ -82,7 +79,7 @@ class PackedTensor:
 
     def __attrs_post_init__(self) -> None:
         # Not validators of the fields: these take twice as long, and four tensors come a step.
-        _refuse_unfitting_data(self, _item_bytes(self.dtype) * _elements(self.shape))
+        _refuse_unfitting_data(self)
 
 
 def pack(array: Array) -> PackedTensor:

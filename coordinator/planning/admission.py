@@ -36,10 +36,12 @@ def admit(
     """
     able, left_out = [], []
     for device in problem.devices:
-        fitting = tuple(o for o in device.options if o.device_memory_bytes <= device.memory_bytes)
-        options = tuple(option for option in fitting if wanted(option))
+        limit_bytes = device.memory_bytes
+        fitting = [one for one in device.options if one.device_memory_bytes <= limit_bytes]
+        options = tuple([one for one in fitting if wanted(one)])
         if options:
-            able.append(evolve(device, options=options))
+            all_fit = options == device.options
+            able.append(device if all_fit else evolve(device, options=options))
         else:
             reason = unwanted if fitting else _misfit(device)
             left_out.append(LeftOut(device.id, reason))
