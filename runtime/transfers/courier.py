@@ -23,15 +23,8 @@ from runtime.transfers.link_rate import LinkRate, chunk_bytes_at
 from runtime.transfers.outbox import Outbox
 from runtime.transfers.outputs import Confirmed, Deliver, Output, Rejected, Transmit
 from runtime.transfers.pacer import Pacer
+from runtime.transfers.send_window import SendWindow
 
-_LEAST_SEND_WINDOW_BYTES = 512 * 1024
-"""Bytes handed to the transport that the broker has not taken yet; more where it takes more in
-a quarter of a second, less where a cap lets go less in 0.15 s. What peers want beyond waits
-with us, for the arbiter to share out: in the hands of others it is first come, first served."""
-_TELLING_BYTES = 64 * 1024
-"""How fast the broker takes bytes is measured while so many wait for it: how long less takes
-says more about the trip."""
-_SEND_WINDOW_S = 0.15
 _GRANTED_S = 0.25
 """How much of a capped link all peers together may have on its way to us. Each may have half a
 second of its own rate; of the whole link, all of that would wait in it, first come first served."""
@@ -71,8 +64,7 @@ class Courier:
         self._piece_bytes = chunk_bytes_at(math.inf, limits.uplink_bytes_per_s or math.inf)
         self._up = False
         self._now = 0.0
-        self._in_flight_bytes = 0
-        self._taken = LinkRate()
+        self._window = SendWindow(limits.uplink_bytes_per_s)
         self._granting = Arbiter(self._grant_cost)
         self._sending = Arbiter(self._send_cost)
         self._caps = Caps()
@@ -128,8 +120,8 @@ class Courier:
 
     def connected(self, now: float) -> list[Output]:
         """Resumes everything after the transport came up."""
-        self._up, self._in_flight_bytes = True, 0
-        self._taken.idle()
+        self._up = True
+        self._window.reset()
         for exchange in self._sessions.values():
             exchange.outbox.resume()
             exchange.inbox.resume()
@@ -141,15 +133,12 @@ class Courier:
 
     def flushed(self, size_bytes: int, now: float) -> list[Output]:
         """Counts bytes that the broker has taken."""
-        self._in_flight_bytes = max(0, self._in_flight_bytes - size_bytes)
-        self._taken.arrived(size_bytes, now, outstanding=self._in_flight_bytes > 0)
+        self._window.taken(size_bytes, now)
         return self._shared(now)
 
     def transmitted(self, size_bytes: int, now: float) -> None:
         """Counts bytes that were handed to the transport."""
-        self._in_flight_bytes += size_bytes
-        if self._in_flight_bytes >= _TELLING_BYTES:
-            self._taken.busy(now)
+        self._window.handed(size_bytes, now)
         if self._up_pacer:
             self._up_pacer.spend(size_bytes, now)
 
@@ -325,8 +314,8 @@ class Courier:
 
     def _bulk(self, now: float) -> list[Output]:
         outputs: list[Output] = []
-        ahead_bytes = self._in_flight_bytes
-        window_bytes = self._send_window_bytes()
+        ahead_bytes = self._window.in_flight_bytes
+        window_bytes = self._window.size_bytes
         while ahead_bytes < window_bytes and (
             self._up_pacer is None or (not outputs and self._up_pacer.ready_at(now) <= now)
         ):
@@ -344,11 +333,6 @@ class Courier:
             self._sending.wake(peer)
             self._note(peer, exchange, None)
         return outputs
-
-    def _send_window_bytes(self) -> float:
-        rate = self._limits.uplink_bytes_per_s
-        most_bytes = math.inf if rate is None else rate * _SEND_WINDOW_S
-        return min(most_bytes, max(_LEAST_SEND_WINDOW_BYTES, self._taken.window_bytes // 2))
 
     def _grant_cost(self, peer: DeviceId) -> int | None:
         exchange = self._sessions.get(peer)

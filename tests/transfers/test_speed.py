@@ -112,6 +112,18 @@ class TestSharing:
         came = [after - before for before, after in zip(*shares, strict=True)]
         assert [one / sum(came) for one in came] == pytest.approx([0.1, 0.2, 0.3, 0.4], rel=0.1)
 
+    def test_downlink_divides_by_weight_on_a_slow_link_of_unknown_rate(self) -> None:
+        line = Line(2, down=Link(1e6, 0.02))
+        for name, weight in zip(line.names, (1.0, 9.0), strict=True):
+            line.hub.courier.weigh(name, weight)
+            for index in range(16):
+                line.post(COORDINATOR, str(name), bulk(MB, index), name)
+        line.run_until(3.0)
+        before = _came(line, "down")
+        line.run_until(13.0)
+        came = [now - then for now, then in zip(_came(line, "down"), before, strict=True)]
+        assert came[1] / sum(came) == pytest.approx(0.9, abs=0.02)
+
     @pytest.mark.parametrize("way", ["up", "down"])
     def test_weights_count_after_a_stall_where_the_rate_is_known(self, way: str) -> None:
         """Whatever waits in the link waits there for its turn."""
