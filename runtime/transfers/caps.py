@@ -5,13 +5,15 @@ from __future__ import annotations
 from attrs import define, field
 
 from runtime.ids import DeviceId
-from runtime.transfers.pacer import Pacer
+from runtime.transfers.pacer import BURST_S, Pacer
 
 
 @define
 class Caps:
     """A token bucket for each direction of each peer that has one. Times are in seconds."""
 
+    burst_to_peer_s: float = BURST_S
+    """What a bucket saves up for the time that a message waits for the turn of others."""
     peers: set[DeviceId] = field(factory=set)
     """Who has a cap in one direction at least."""
     _to_us: dict[DeviceId, Pacer] = field(factory=dict)
@@ -19,10 +21,12 @@ class Caps:
 
     def set(self, peer: DeviceId, to_us: float | None, to_peer: float | None) -> None:
         """Sets or lifts the caps of `peer`, in bytes per second."""
-        for pacers, rate in ((self._to_us, to_us), (self._to_peer, to_peer)):
-            pacers.pop(peer, None)
-            if rate is not None:
-                pacers[peer] = Pacer(rate)
+        self._to_us.pop(peer, None)
+        self._to_peer.pop(peer, None)
+        if to_us is not None:
+            self._to_us[peer] = Pacer(to_us)
+        if to_peer is not None:
+            self._to_peer[peer] = Pacer(to_peer, self.burst_to_peer_s)
         (self.peers.discard if to_us is None and to_peer is None else self.peers.add)(peer)
 
     def spend_to_us(self, peer: DeviceId, size_bytes: int, now: float) -> None:

@@ -22,12 +22,14 @@ from runtime.transfers.inbox import STALL_S, Arrival, Inbox
 from runtime.transfers.link_rate import LinkRate, chunk_bytes_at
 from runtime.transfers.outbox import Outbox
 from runtime.transfers.outputs import Confirmed, Deliver, Output, Rejected, Transmit
-from runtime.transfers.pacer import Pacer
+from runtime.transfers.pacer import BURST_S, Pacer
 from runtime.transfers.send_window import SendWindow
 
 _GRANTED_S = 0.25
 """How much of a capped link all peers together may have on its way to us. Each may have half a
 second of its own rate; of the whole link, all of that would wait in it, first come first served."""
+_UNTOLD_BURST_S = 0.15
+"""Where the rate of the link is not told, a chunk of others lasts an eighth of a second."""
 _RIDE_S = 1.0
 """How long a receipt waits for an offer: well below what its sender waits for it, which is longer
 where we have asked for every byte and will ask again for what does not come."""
@@ -67,7 +69,7 @@ class Courier:
         self._window = SendWindow(limits.uplink_bytes_per_s)
         self._granting = Arbiter(self._grant_cost)
         self._sending = Arbiter(self._send_cost)
-        self._caps = Caps()
+        self._caps = Caps(BURST_S if limits.uplink_bytes_per_s else _UNTOLD_BURST_S)
         self._up_pacer = _pacer(limits.uplink_bytes_per_s)
         self._down_pacer = _pacer(limits.downlink_bytes_per_s)
         self._pacers = [pacer for pacer in (self._up_pacer, self._down_pacer) if pacer]

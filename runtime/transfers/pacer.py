@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 BURST_S = 0.075
-"""What an idle bucket saves up. A message may have had to wait for the turn of another: of 256 KiB
-at 40 Mbit/s, 52 ms. What is saved beyond that would exceed the cap after every pause."""
+"""What an idle bucket saves up, in general. A message may have had to wait for the turn of another:
+of 256 KiB at 40 Mbit/s, 52 ms. What is saved beyond that would exceed the cap after every pause."""
 
 
 class Pacer:
@@ -14,11 +14,11 @@ class Pacer:
     then waits until the debt is paid.
     """
 
-    def __init__(self, rate_bytes_per_s: float) -> None:
+    def __init__(self, rate_bytes_per_s: float, burst_s: float = BURST_S) -> None:
         if rate_bytes_per_s <= 0:
             raise ValueError("a rate cap must be above zero")
         self._rate = rate_bytes_per_s
-        self._tokens = rate_bytes_per_s * BURST_S
+        self._tokens = self._most_tokens = rate_bytes_per_s * burst_s
         self._at_s = 0.0
 
     def spend(self, size_bytes: int, now: float) -> None:
@@ -34,4 +34,4 @@ class Pacer:
     def _refill(self, now: float) -> None:
         elapsed_s = max(0.0, now - self._at_s)
         self._at_s = now
-        self._tokens = min(self._rate * BURST_S, self._tokens + elapsed_s * self._rate)
+        self._tokens = min(self._most_tokens, self._tokens + elapsed_s * self._rate)

@@ -11,8 +11,8 @@ import math
 from runtime.transfers.link_rate import LinkRate
 
 _WINDOW_S = 0.15
-_LEAST_BYTES = 128 * 1024
-_TELLING_BYTES = 64 * 1024
+_LEAST_BYTES = 32 * 1024
+_TELLING_BYTES = 16 * 1024
 """How fast the broker takes bytes is measured while so many wait for it: how long less takes
 says more about the trip."""
 
@@ -26,13 +26,13 @@ class SendWindow:
         self._rate = LinkRate()
         self.in_flight_bytes = 0
         self._trip_s = math.inf
-        self._left_at_s = 0.0
-        """When the first of what is on its way was handed over."""
+        self._left_at_s: float | None = None
+        """When a message left while none was on its way, until it is taken, as the first."""
 
     def reset(self) -> None:
         """Starts over with a new connection, perhaps on another way."""
         self.in_flight_bytes = 0
-        self._trip_s = math.inf
+        self._trip_s, self._left_at_s = math.inf, None
         self._rate.idle()
 
     def handed(self, size_bytes: int, now: float) -> None:
@@ -47,8 +47,9 @@ class SendWindow:
         """Counts bytes that the broker has acknowledged."""
         self.in_flight_bytes = max(0, self.in_flight_bytes - size_bytes)
         self._rate.arrived(size_bytes, now, outstanding=self.in_flight_bytes > 0)
-        if not self.in_flight_bytes and now - self._left_at_s < self._trip_s:
-            self._trip_s = now - self._left_at_s
+        if self._left_at_s is not None:
+            self._trip_s = min(self._trip_s, now - self._left_at_s)
+            self._left_at_s = None
 
     @property
     def size_bytes(self) -> float:

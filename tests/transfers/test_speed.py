@@ -112,17 +112,22 @@ class TestSharing:
         came = [after - before for before, after in zip(*shares, strict=True)]
         assert [one / sum(came) for one in came] == pytest.approx([0.1, 0.2, 0.3, 0.4], rel=0.1)
 
-    def test_downlink_divides_by_weight_on_a_slow_link_of_unknown_rate(self) -> None:
-        line = Line(2, down=Link(1e6, 0.02))
-        for name, weight in zip(line.names, (1.0, 9.0), strict=True):
-            line.hub.courier.weigh(name, weight)
-            for index in range(16):
+    @pytest.mark.parametrize("weight", [1.0, 3.0, 9.0])
+    @pytest.mark.parametrize("bytes_per_s", [200e3, 1e6, 5e6])
+    def test_downlink_divides_by_weight_on_a_link_whose_rate_nobody_told(
+        self, bytes_per_s: float, weight: float
+    ) -> None:
+        line = Line(2, down=Link(bytes_per_s, 0.02))
+        for name, one in zip(line.names, (1.0, weight), strict=True):
+            line.hub.courier.weigh(name, one)
+            for index in range(int(20 * max(bytes_per_s, MB) / MB)):
                 line.post(COORDINATOR, str(name), bulk(MB, index), name)
-        line.run_until(3.0)
+        line.run_until(5.0)
         before = _came(line, "down")
-        line.run_until(13.0)
+        line.run_until(15.0)
         came = [now - then for now, then in zip(_came(line, "down"), before, strict=True)]
-        assert came[1] / sum(came) == pytest.approx(0.9, abs=0.02)
+        assert sum(came) > 0.9 * 10.0 * bytes_per_s
+        assert came[0] / sum(came) == pytest.approx(1 / (1 + weight), rel=0.1)
 
     @pytest.mark.parametrize("way", ["up", "down"])
     def test_weights_count_after_a_stall_where_the_rate_is_known(self, way: str) -> None:
