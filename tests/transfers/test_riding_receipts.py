@@ -37,6 +37,25 @@ def test_one_that_nothing_answers_comes_alone_and_in_time() -> None:
     assert line.log == {"offer": 1, "receipt": 1}
 
 
+def test_its_sender_waits_as_long() -> None:
+    line = Line()
+    line.post(BOARD, "step", bulk(2000))
+    line.run(1)
+    line.run_until(line.now + 0.9)
+    line.post(COORDINATOR, "gradient", bulk(2000, 1), BOARD)
+    line.settle()
+    assert line.log == {"offer": 2, "receipt": 1}
+
+
+def test_what_is_lost_all_in_its_offer_is_offered_again() -> None:
+    line = Line()
+    line.weather = Weather(drop=1.0)
+    line.post(BOARD, "step", bulk(2000))
+    line.weather = Weather()
+    line.run(1)
+    assert 3.0 < line.now < 3.1
+
+
 def test_of_a_letter_that_was_asked_for_it_waits_longer() -> None:
     line = Line()
     line.post(BOARD, "step", bulk(50_000))
