@@ -37,14 +37,19 @@ def test_one_that_nothing_answers_comes_alone_and_in_time() -> None:
     assert line.log == {"offer": 1, "receipt": 1}
 
 
-def test_its_sender_waits_as_long() -> None:
+def answered_after(wait_s: float, size_bytes: int) -> Line:
+    """Sends a letter up and, when it has been there for so long, one down."""
     line = Line()
-    line.post(BOARD, "step", bulk(2000))
+    line.post(BOARD, "step", bulk(size_bytes))
     line.run(1)
-    line.run_until(line.now + 0.9)
+    line.run_until(line.now + wait_s)
     line.post(COORDINATOR, "gradient", bulk(2000, 1), BOARD)
     line.settle()
-    assert line.log == {"offer": 2, "receipt": 1}
+    return line
+
+
+def test_its_sender_waits_as_long() -> None:
+    assert answered_after(0.9, 2000).log == {"offer": 2, "receipt": 1}
 
 
 def test_what_is_lost_all_in_its_offer_is_offered_again() -> None:
@@ -57,12 +62,7 @@ def test_what_is_lost_all_in_its_offer_is_offered_again() -> None:
 
 
 def test_of_a_letter_that_was_asked_for_it_waits_longer() -> None:
-    line = Line()
-    line.post(BOARD, "step", bulk(50_000))
-    line.run(1)
-    line.run_until(line.now + 1.5)
-    line.post(COORDINATOR, "gradient", bulk(2000, 1), BOARD)
-    line.settle()
+    line = answered_after(1.5, 50_000)
     # Offered once: its sender waited as long.
     assert (line.log["offer"], line.log["receipt"]) == (2, 1)
 
