@@ -6,6 +6,7 @@ so each connection gets a paho client of its own, and what the client still held
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import threading
@@ -25,6 +26,7 @@ from runtime.broker_url import BrokerUrl
 from runtime.transport.base import Arrived, Will
 from runtime.transport.tls import TidyTlsSocket, Trouble, explain
 
+_log = logging.getLogger(__name__)
 _CONNECT_TIMEOUT_S = 5.0
 _SUBSCRIBE_QOS = 1
 # paho waits in select(), which cannot see a descriptor from here on and would hang in silence.
@@ -172,6 +174,7 @@ class Connection:
                 raise
             except Exception:
                 self.callback_errors += 1
+                _log.exception("paho's callback %s failed", callback.__name__)
 
         return guarded
 
