@@ -135,7 +135,9 @@ class CoordinatorExecutor:
         smashed = codecs.decode(assignment.codec_up, parts, shape)
         place = Place(task.attempt.round, task.step, task.micro_batch, assignment.micro_batches)
         replica = self._replica(assignment)
-        gradient, loss = replica.serve(np.array(smashed), self._labels(task.tensors, shape), place)
+        # torch takes no array that is read-only, as fp32 is, which nobody had to decode.
+        smashed = np.require(smashed, requirements="W")
+        gradient, loss = replica.serve(smashed, self._labels(task.tensors, shape), place)
         noise = self._noise(task)
         try:
             encoded = codecs.encode(assignment.codec_down, gradient, noise=noise)
