@@ -26,6 +26,8 @@ class Arbiter:
         """`cost(peer)` is the size in bytes of what it would send now, None for nothing."""
         self._cost = cost
         self._weights: dict[DeviceId, float] = {}
+        self.is_weighted = False
+        """Whether a weight was set that is not 1.0."""
         self.ring: list[tuple[float, int, DeviceId]] = []
         """Who may have something to send: a heap by the virtual time at which it would end."""
         self._waiting: dict[DeviceId, float] = {}
@@ -41,6 +43,11 @@ class Arbiter:
         if not 0 < weight < math.inf:
             raise ValueError("a weight must be above zero, and finite")
         self._weights[peer] = weight
+        self.is_weighted = self.is_weighted or weight != 1.0
+
+    def weight(self, peer: DeviceId) -> float:
+        """Returns the weight of `peer`."""
+        return self._weights.get(peer, 1.0)
 
     def wake(self, peer: DeviceId) -> None:
         """Says that `peer` may have something to send, or more of it."""
@@ -48,7 +55,7 @@ class Arbiter:
             return
         size_bytes = self._cost(peer)
         if size_bytes is not None:
-            weight = self._weights.get(peer, 1.0)
+            weight = self.weight(peer)
             start = max(self._virtual, self._ends.get(peer, 0.0))
             heapq.heappush(self.ring, (start + size_bytes / weight, next(self._places), peer))
             self._waiting[peer] = weight

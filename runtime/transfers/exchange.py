@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import define, field
 
 from runtime.frames import Receipt, Session
 from runtime.transfers.inbox import Inbox
 from runtime.transfers.outbox import Outbox
+from runtime.transfers.trip import Trip
 
 
 @define
@@ -18,6 +19,10 @@ class Exchange:
     inbox: Inbox
     granted_bytes: int = 0
     """As far as the budget of the connection has been charged for it."""
+    open_weight: float = 0.0
+    """As far as it counts among those who send to us now."""
+    trip: Trip = field(factory=Trip)
+    """How long what is granted takes to come, where nothing else was granted to anybody."""
     held_until_s: float | None = None
     """When a cap lets the peer go on."""
     owed: Receipt | None = None

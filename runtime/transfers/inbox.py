@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 
 from attrs import define, field, frozen
 
-from runtime.frames import Chunk, Offer, Range, Receipt, Session
+from runtime.frames import Chunk, Offer, Receipt, Session
 from runtime.topics import INLINE_LIMIT_BYTES
 from runtime.transfers.link_rate import LEAST_CHUNK_BYTES, LinkRate
 from runtime.transfers.patience import backed_off_s
@@ -19,6 +20,10 @@ _IDS_AHEAD = 4096
 STALL_S = 1.0
 """What is outstanding does not count as lost before."""
 _LONGEST_STALL_S = 15.0
+_LEAST_PART_BYTES = 2 * 1024
+"""A window that is a part of everybody's is no smaller, nor what is asked for at a time."""
+_RANGES_IN_PART = 3
+"""While one comes and the next is asked for, another is on its way."""
 
 
 @frozen
@@ -71,6 +76,11 @@ class Inbox:
         """Bytes granted and awaited."""
 
     @property
+    def is_open(self) -> bool:
+        """Tells whether letters are on their way in ranges."""
+        return bool(self._open)
+
+    @property
     def held_bytes(self) -> int:
         """Bytes of letters that are not whole yet."""
         return sum(incoming.received_bytes for incoming in self._open.values())
@@ -108,21 +118,34 @@ class Inbox:
         """How large a letter may be that comes unasked."""
         return self.rate.ahead_bytes if self._takes_ahead else 0
 
-    def grant_size(self) -> int | None:
-        """Returns how many bytes `next_grant` would ask for, or None when it has no room."""
+    def grant_size(self, most_bytes: float = math.inf) -> int | None:
+        """Returns how many bytes to ask for next, or None when there is no room for them.
+
+        No more may be on its way than `most_bytes`, nor than fills the peer's own link; but one
+        range always may.
+        """
         incoming = self._first_ungranted()
         if incoming is None:
             return None
-        _, length = self._next_range(incoming)
-        ahead_bytes = self.outstanding_bytes
-        has_room = ahead_bytes == 0 or ahead_bytes + length <= self.rate.window_bytes
-        return length if has_room else None
+        length = self._next_bytes(incoming)
+        window_bytes = self.rate.window_bytes
+        if most_bytes < window_bytes and not incoming.missing:
+            return self._part_of(most_bytes, length)
+        has_room = self.outstanding_bytes + length <= window_bytes
+        return length if has_room or not self.outstanding_bytes else None
 
-    def next_grant(self, now: float) -> tuple[int, Range]:
-        """Asks for the next range; only when `grant_size` is not None. Returns (id, range)."""
+    def _part_of(self, most_bytes: float, length: int) -> int | None:
+        """Returns what fills a window that is a part of everybody's: full, it divides as told."""
+        window_bytes = max(int(most_bytes), _LEAST_PART_BYTES)
+        wanted_bytes = min(length, max(window_bytes // _RANGES_IN_PART, _LEAST_PART_BYTES))
+        room_bytes = window_bytes - self.outstanding_bytes
+        return min(wanted_bytes, room_bytes) if 2 * room_bytes >= wanted_bytes else None
+
+    def grant(self, length: int, now: float) -> tuple[int, int]:
+        """Asks for as many bytes as `grant_size` said; returns the transfer's id and the offset."""
         incoming = self._first_ungranted()
         assert incoming is not None
-        offset, length = self._next_range(incoming)
+        offset = next(iter(incoming.missing), incoming.frontier)
         if incoming.missing.pop(offset, None) is None:
             incoming.frontier += length
         if not self.outstanding_bytes:
@@ -130,7 +153,7 @@ class Inbox:
         self.rate.busy(now)
         incoming.outstanding[offset] = length
         self.outstanding_bytes += length
-        return incoming.offer.id, (offset, length)
+        return incoming.offer.id, offset
 
     def deadline(self) -> float | None:
         """Returns when what is outstanding counts as lost."""
@@ -241,17 +264,14 @@ class Inbox:
                 return incoming
         return None
 
-    def _next_range(self, incoming: _Incoming) -> Range:
+    def _next_bytes(self, incoming: _Incoming) -> int:
         if incoming.missing:
-            return next(iter(incoming.missing.items()))
-        length = min(self._range_bytes(incoming.offer), incoming.offer.size - incoming.frontier)
-        return incoming.frontier, length
-
-    def _range_bytes(self, offer: Offer) -> int:
+            return next(iter(incoming.missing.values()))
+        offer = incoming.offer
         wanted_bytes = self.rate.chunk_bytes
-        if offer.piece is None:
-            return wanted_bytes
-        return min(wanted_bytes, max(LEAST_CHUNK_BYTES, offer.piece))
+        if offer.piece is not None:
+            wanted_bytes = min(wanted_bytes, max(LEAST_CHUNK_BYTES, offer.piece))
+        return min(wanted_bytes, offer.size - incoming.frontier)
 
     def _drop(self, reason: str) -> bool:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1

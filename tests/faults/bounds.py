@@ -42,8 +42,9 @@ def _courier(name: str, courier: Courier, peers: int, letter_bytes: int) -> Iter
         yield f"{name} has {len(exchanges)} sessions with {peers} peers"
     if sum(granted_bytes) > max(BUDGET_BYTES, max(granted_bytes, default=0)):
         yield f"{name} has granted {sum(granted_bytes)} bytes out of {BUDGET_BYTES}"
-    if courier._up and sum(granted_bytes) != courier._granted_bytes:
-        yield f"{name} reckons with {courier._granted_bytes} bytes, not {sum(granted_bytes)}"
+    reckoned_bytes = courier._granted.in_flight_bytes
+    if courier._up and sum(granted_bytes) != reckoned_bytes:
+        yield f"{name} reckons with {reckoned_bytes} bytes, not {sum(granted_bytes)}"
     if len(courier._due._heap) > 2 * peers + 17:
         yield f"{name} has {len(courier._due._heap)} deadlines"
 

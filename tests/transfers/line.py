@@ -79,6 +79,8 @@ class Line:
     ) -> None:
         self.clock = VirtualClock()
         self.links = {"up": up or Link(), "down": down or Link()}
+        self.own: dict[DeviceId, Link] = {}
+        """Ways of single parties, that nobody shares with them."""
         self.weather = weather or Weather()
         self.delivered: list[Delivery] = []
         self.rejected: list[Rejected] = []
@@ -173,7 +175,7 @@ class Line:
             return
         self.log[leaf] += 1
         self.sent_bytes[party.name] += size_bytes
-        link = self.links[way]
+        link = self.own.get(party.name, self.links[way])
         gone_s = link.carry(size_bytes, self.now)
         life = party.life
         self.clock.call_at(gone_s + link.rtt_s, lambda: self._flush(party, life, size_bytes))

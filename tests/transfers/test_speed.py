@@ -112,22 +112,42 @@ class TestSharing:
         came = [after - before for before, after in zip(*shares, strict=True)]
         assert [one / sum(came) for one in came] == pytest.approx([0.1, 0.2, 0.3, 0.4], rel=0.1)
 
+    @pytest.mark.parametrize("way", ["up", "down"])
     @pytest.mark.parametrize("weight", [1.0, 3.0, 9.0])
     @pytest.mark.parametrize("bytes_per_s", [200e3, 1e6, 5e6])
-    def test_downlink_divides_by_weight_on_a_link_whose_rate_nobody_told(
-        self, bytes_per_s: float, weight: float
+    def test_weights_count_on_a_link_whose_rate_nobody_told(
+        self, way: str, bytes_per_s: float, weight: float
     ) -> None:
-        line = Line(2, down=Link(bytes_per_s, 0.02))
+        line = Line(2)
+        line.links[way] = Link(bytes_per_s, 0.02)
         for name, one in zip(line.names, (1.0, weight), strict=True):
             line.hub.courier.weigh(name, one)
             for index in range(int(20 * max(bytes_per_s, MB) / MB)):
-                line.post(COORDINATOR, str(name), bulk(MB, index), name)
+                sender, to = (name, COORDINATOR) if way == "up" else (COORDINATOR, name)
+                line.post(sender, str(name), bulk(MB, index), to)
         line.run_until(5.0)
-        before = _came(line, "down")
+        before = _came(line, way)
         line.run_until(15.0)
-        came = [now - then for now, then in zip(_came(line, "down"), before, strict=True)]
+        came = [now - then for now, then in zip(_came(line, way), before, strict=True)]
         assert sum(came) > 0.9 * 10.0 * bytes_per_s
         assert came[0] / sum(came) == pytest.approx(1 / (1 + weight), rel=0.1)
+
+    @pytest.mark.parametrize(("rtt_s", "weight"), [(0.002, 9.0), (0.02, 3.0)])
+    def test_weights_hold_nobody_back_on_a_link_of_its_own(
+        self, rtt_s: float, weight: float
+    ) -> None:
+        line = Line(2)
+        links = Link(2e6, rtt_s), Link(2e5, rtt_s)
+        for name, link, one in zip(line.names, links, (1.0, weight), strict=True):
+            line.own[name] = link
+            line.hub.courier.weigh(name, one)
+            for index in range(30):
+                line.post(name, str(name), bulk(MB, index))
+        line.run_until(3.0)
+        before = _came(line, "up")
+        line.run_until(13.0)
+        came = [now - then for now, then in zip(_came(line, "up"), before, strict=True)]
+        assert came == pytest.approx([20e6, 2e6], rel=0.1)
 
     @pytest.mark.parametrize("way", ["up", "down"])
     def test_weights_count_after_a_stall_where_the_rate_is_known(self, way: str) -> None:
