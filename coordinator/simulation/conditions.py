@@ -52,7 +52,7 @@ class Shared:
 
     Directions are those of the boards: `uplink_mbps` is what all of them together can send. With
     `paced` the coordinator knows the rates and shares them out by the plan's weights; without,
-    messages take what they find, as plain TCP does.
+    weights count as far as what waits in the link divides by them.
     """
 
     uplink_mbps: float | None = field(default=None, validator=optional(above(0)))

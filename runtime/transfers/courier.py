@@ -16,6 +16,7 @@ from runtime.frames import Chunk, Frame, Grant, Offer, Range, Receipt, Session
 from runtime.ids import DeviceId
 from runtime.transfers.arbiter import Arbiter
 from runtime.transfers.caps import Caps
+from runtime.transfers.credit import Credit
 from runtime.transfers.deadlines import Deadlines
 from runtime.transfers.exchange import Exchange
 from runtime.transfers.inbox import STALL_S, Arrival, Inbox
@@ -23,19 +24,8 @@ from runtime.transfers.link_rate import LinkRate, chunk_bytes_at
 from runtime.transfers.outbox import Outbox
 from runtime.transfers.outputs import Confirmed, Deliver, Output, Rejected, Transmit
 from runtime.transfers.pacer import BURST_S, Pacer
-from runtime.transfers.trip import Trip
-from runtime.transfers.window import Window
+from runtime.transfers.send_window import SendWindow
 
-_GRANTED_S = 0.25
-"""How much of a capped link all peers together may have on its way to us. Each may have half a
-second of its own rate; of the whole link, all of that would wait in it, first come first served."""
-_SENT_S = 0.15
-"""How much is handed to the transport: what waits there waits for its turn whatever the weights,
-and control messages wait behind it."""
-_QUEUED_S = 0.12
-"""How much waits in a link whose rate nobody told, where weights count. Of more, some would wait
-on devices, which hand no more than `_SENT_S` to their transports; there no weights count."""
-_LEAST_BYTES = 32 * 1024
 _UNTOLD_BURST_S = 0.15
 """Where the rate of the link is not told, a chunk of others lasts an eighth of a second."""
 _RIDE_S = 1.0
@@ -67,16 +57,12 @@ class Courier:
         self._answered = answered
         self._sessions: dict[DeviceId, Exchange] = {}
         self._due = Deadlines(self._deadline_of)
-        rate = limits.downlink_bytes_per_s
-        capped_bytes = math.inf if rate is None else rate * _GRANTED_S
-        self._budget_bytes = min(limits.budget_bytes, capped_bytes)
-        self._granted = Window(_QUEUED_S, _LEAST_BYTES)
-        self._open_weight = 0.0
         self._piece_bytes = chunk_bytes_at(math.inf, limits.uplink_bytes_per_s or math.inf)
         self._up = False
         self._now = 0.0
-        self._sent = Window(_SENT_S, _LEAST_BYTES, limits.uplink_bytes_per_s)
+        self._window = SendWindow(limits.uplink_bytes_per_s)
         self._granting = Arbiter(self._grant_cost)
+        self._credit = Credit(self._granting, limits.budget_bytes, limits.downlink_bytes_per_s)
         self._sending = Arbiter(self._send_cost)
         self._caps = Caps(BURST_S if limits.uplink_bytes_per_s else _UNTOLD_BURST_S)
         self._up_pacer = _pacer(limits.uplink_bytes_per_s)
@@ -99,8 +85,7 @@ class Courier:
         """Forgets `peer`."""
         exchange = self._sessions.pop(peer, None)
         if exchange is not None:
-            self._granted.lost(exchange.granted_bytes)
-            self._open_weight -= exchange.open_weight
+            self._credit.forget(exchange.account)
             self._count(exchange.inbox.dropped)
 
     def knows(self, peer: DeviceId) -> bool:
@@ -133,12 +118,10 @@ class Courier:
     def connected(self, now: float) -> list[Output]:
         """Resumes everything after the transport came up."""
         self._up = True
-        self._sent.reset()
-        self._granted.reset()
+        self._window.reset()
+        self._credit.reset()
         for exchange in self._sessions.values():
-            exchange.outbox.resume()
-            exchange.inbox.resume()
-            exchange.trip = Trip()
+            exchange.resume()
         return self._pump(tuple(self._sessions), now)
 
     def disconnected(self) -> None:
@@ -147,12 +130,12 @@ class Courier:
 
     def flushed(self, size_bytes: int, now: float) -> list[Output]:
         """Counts bytes that the broker has taken."""
-        self._sent.taken(size_bytes, now)
+        self._window.taken(size_bytes, now)
         return self._shared(now)
 
     def transmitted(self, size_bytes: int, now: float) -> None:
         """Counts bytes that were handed to the transport."""
-        self._sent.handed(size_bytes, now)
+        self._window.handed(size_bytes, now)
         if self._up_pacer:
             self._up_pacer.spend(size_bytes, now)
 
@@ -260,7 +243,7 @@ class Courier:
             outputs += [self._offer(peer, offer) for offer in exchange.outbox.offers(now)]
             if overdue := exchange.overdue(now):
                 outputs.append(Transmit(peer, overdue))
-            self._settle(peer, exchange)
+            self._credit.settle(peer, exchange.account, exchange.inbox, now)
             self._granting.wake(peer)
             self._sending.wake(peer)
         outputs += self._shared(now)
@@ -272,7 +255,7 @@ class Courier:
     def _inward(self, peer: DeviceId, exchange: Exchange, now: float) -> list[Output]:
         """Goes on with what a peer sends to us."""
         self._now = now
-        self._settle(peer, exchange)
+        self._credit.settle(peer, exchange.account, exchange.inbox, now)
         self._granting.wake(peer)
         outputs = self._shared(now)
         # Whatever came or was granted just now, nothing of it counts as lost before.
@@ -304,7 +287,7 @@ class Courier:
     def _grants(self, now: float) -> list[Output]:
         granted: dict[tuple[DeviceId, int], list[Range]] = {}
         while self._down_pacer is None or self._down_pacer.ready_at(now) <= now:
-            turn = self._granting.next(self._room_bytes())
+            turn = self._granting.next(self._credit.room_bytes)
             if turn is None:
                 break
             peer, length = turn
@@ -312,7 +295,7 @@ class Courier:
             transfer, offset = exchange.inbox.grant(length, now)
             granted.setdefault((peer, transfer), []).append((offset, length))
             self._caps.spend_to_us(peer, length, now)
-            self._settle(peer, exchange)
+            self._credit.settle(peer, exchange.account, exchange.inbox, now)
             self._granting.wake(peer)
             self._note(peer, exchange, now + STALL_S)
             if self._down_pacer:
@@ -328,8 +311,8 @@ class Courier:
 
     def _bulk(self, now: float) -> list[Output]:
         outputs: list[Output] = []
-        ahead_bytes = self._sent.in_flight_bytes
-        window_bytes = self._sent.size_bytes
+        ahead_bytes = self._window.in_flight_bytes
+        window_bytes = self._window.size_bytes
         while ahead_bytes < window_bytes and (
             self._up_pacer is None or (not outputs and self._up_pacer.ready_at(now) <= now)
         ):
@@ -354,7 +337,7 @@ class Courier:
             return None
         if peer in self._caps.peers and self._caps.to_us_at(peer, self._now) > self._now:
             return None
-        return exchange.inbox.grant_size(self._part_bytes(peer, exchange))
+        return exchange.inbox.grant_size(self._credit.part(peer, exchange.account))
 
     def _send_cost(self, peer: DeviceId) -> int | None:
         exchange = self._sessions.get(peer)
@@ -363,37 +346,6 @@ class Courier:
         if peer in self._caps.peers and self._caps.to_peer_at(peer, self._now) > self._now:
             return None
         return exchange.outbox.bulk_bytes()
-
-    def _part_bytes(self, peer: DeviceId, exchange: Exchange) -> float:
-        """Returns how much of a peer may be on its way, as a part of what all may have there.
-
-        Who has more than others in the queue of a link gets more through it. Where the rate is told
-        nothing has to wait there, and credit divides; where it is not, windows divide by weight.
-        """
-        if self._down_pacer or not self._granting.is_weighted:
-            return math.inf
-        weight = self._granting.weight(peer)
-        return self._granted.over(exchange.trip) * weight / max(weight, self._open_weight)
-
-    def _room_bytes(self) -> float:
-        # One range may always be under way, however small the budget.
-        granted_bytes = self._granted.in_flight_bytes
-        return self._budget_bytes - granted_bytes if granted_bytes else math.inf
-
-    def _settle(self, peer: DeviceId, exchange: Exchange) -> None:
-        inbox = exchange.inbox
-        open_weight = self._granting.weight(peer) if inbox.is_open else 0.0
-        self._open_weight += open_weight - exchange.open_weight
-        exchange.open_weight = open_weight
-        more_bytes = inbox.outstanding_bytes - exchange.granted_bytes
-        exchange.granted_bytes = inbox.outstanding_bytes
-        if more_bytes > 0:
-            if not self._granted.in_flight_bytes:
-                exchange.trip.left(self._now)
-            self._granted.handed(more_bytes, self._now)
-        elif more_bytes < 0:
-            exchange.trip.ended(self._now)
-            self._granted.taken(-more_bytes, self._now)
 
     def _note(self, peer: DeviceId, exchange: Exchange, at_s: float | None) -> None:
         """Sees to it that a peer is looked at: at `at_s`, or when a cap lets it go on."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from attrs import define, field
 
 from runtime.frames import Receipt, Session
+from runtime.transfers.account import Account
 from runtime.transfers.inbox import Inbox
 from runtime.transfers.outbox import Outbox
-from runtime.transfers.trip import Trip
 
 
 @define
@@ -17,18 +17,19 @@ class Exchange:
     session: Session
     outbox: Outbox
     inbox: Inbox
-    granted_bytes: int = 0
-    """As far as the budget of the connection has been charged for it."""
-    open_weight: float = 0.0
-    """As far as it counts among those who send to us now."""
-    trip: Trip = field(factory=Trip)
-    """How long what is granted takes to come, where nothing else was granted to anybody."""
+    account: Account = field(factory=Account)
+    """What it counts for in the credit of the connection."""
     held_until_s: float | None = None
     """When a cap lets the peer go on."""
     owed: Receipt | None = None
     """Waits for an offer to ride on, as TCP's acknowledgements do for data."""
     owed_until_s: float | None = None
     """When it goes alone."""
+
+    def resume(self) -> None:
+        """Goes on with a new connection: all that was under way goes again."""
+        self.outbox.resume()
+        self.inbox.resume()
 
     def owe(self, receipt: Receipt, until_s: float) -> Receipt | None:
         """Keeps a receipt back; returns the one before it, which waits no longer."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import zlib
 
 from attrs import define, field, frozen
 
 from runtime.frames import Chunk, Offer, Receipt, Session
-from runtime.topics import INLINE_LIMIT_BYTES
+from runtime.topics import CHUNK_LIMIT_BYTES, INLINE_LIMIT_BYTES
 from runtime.transfers.link_rate import LEAST_CHUNK_BYTES, LinkRate
 from runtime.transfers.patience import backed_off_s
 
@@ -20,10 +19,6 @@ _IDS_AHEAD = 4096
 STALL_S = 1.0
 """What is outstanding does not count as lost before."""
 _LONGEST_STALL_S = 15.0
-_LEAST_PART_BYTES = 2 * 1024
-"""A window that is a part of everybody's is no smaller, nor what is asked for at a time."""
-_RANGES_IN_PART = 3
-"""While one comes and the next is asked for, another is on its way."""
 
 
 @frozen
@@ -32,6 +27,15 @@ class Arrival:
 
     kind: str
     body: bytes
+
+
+@frozen
+class Part:
+    """A peer's part of what all peers together may have on its way."""
+
+    window_bytes: int
+    range_bytes: int
+    """How much to ask for at a time, at most."""
 
 
 @define
@@ -74,6 +78,8 @@ class Inbox:
         self._stalls = 0
         self.outstanding_bytes = 0
         """Bytes granted and awaited."""
+        self.is_silent = False
+        """Whether something was awaited in vain, and nothing has come since."""
 
     @property
     def is_open(self) -> bool:
@@ -107,7 +113,7 @@ class Inbox:
             return (Receipt(self._session, chunk.id) if self._is_done(chunk.id) else None), None
         if not self._accept(incoming, chunk):
             return None, None
-        self._progress_at, self._stalls = now, 0
+        self._progress_at, self._stalls, self.is_silent = now, 0, False
         self.rate.arrived(len(chunk.data), now, outstanding=self.outstanding_bytes > 0)
         if incoming.received_bytes < incoming.offer.size:
             return None, None
@@ -118,28 +124,27 @@ class Inbox:
         """How large a letter may be that comes unasked."""
         return self.rate.ahead_bytes if self._takes_ahead else 0
 
-    def grant_size(self, most_bytes: float = math.inf) -> int | None:
+    def grant_size(self, part: Part | None = None) -> int | None:
         """Returns how many bytes to ask for next, or None when there is no room for them.
 
-        No more may be on its way than `most_bytes`, nor than fills the peer's own link; but one
-        range always may.
+        No more may be on its way than fills the peer's own link, nor than its part of what all
+        peers together may have there; but one range always may.
         """
         incoming = self._first_ungranted()
         if incoming is None:
             return None
         length = self._next_bytes(incoming)
-        window_bytes = self.rate.window_bytes
-        if most_bytes < window_bytes and not incoming.missing:
-            return self._part_of(most_bytes, length)
+        window_bytes: float = self.rate.window_bytes
+        if part is not None and part.window_bytes < window_bytes and not incoming.missing:
+            length = min(length, part.range_bytes)
+            window_bytes = part.window_bytes
+            # Filled to the byte: two ranges in a window for two and a half are a fifth too little.
+            room_bytes = part.window_bytes - self.outstanding_bytes
+            left_bytes = incoming.offer.size - incoming.frontier
+            if length / 2 <= room_bytes < 1.5 * length:
+                length = min(room_bytes, left_bytes, CHUNK_LIMIT_BYTES)
         has_room = self.outstanding_bytes + length <= window_bytes
         return length if has_room or not self.outstanding_bytes else None
-
-    def _part_of(self, most_bytes: float, length: int) -> int | None:
-        """Returns what fills a window that is a part of everybody's: full, it divides as told."""
-        window_bytes = max(int(most_bytes), _LEAST_PART_BYTES)
-        wanted_bytes = min(length, max(window_bytes // _RANGES_IN_PART, _LEAST_PART_BYTES))
-        room_bytes = window_bytes - self.outstanding_bytes
-        return min(wanted_bytes, room_bytes) if 2 * room_bytes >= wanted_bytes else None
 
     def grant(self, length: int, now: float) -> tuple[int, int]:
         """Asks for as many bytes as `grant_size` said; returns the transfer's id and the offset."""
@@ -177,6 +182,7 @@ class Inbox:
             self._give_up_waiting(incoming)
 
     def _give_up_waiting(self, incoming: _Incoming) -> None:
+        self.is_silent = self.is_silent or bool(incoming.outstanding)
         self.outstanding_bytes -= sum(incoming.outstanding.values())
         incoming.missing.update(incoming.outstanding)
         incoming.outstanding.clear()

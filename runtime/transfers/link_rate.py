@@ -21,6 +21,7 @@ _CAPPED_CHUNK_S = 0.03
 LEAST_CHUNK_BYTES = 4 * 1024
 _FIRST_WINDOW_BYTES = 32 * 1024
 _SAMPLE_S = 0.02
+"""Soon, though too high where chunks come in bursts."""
 _SMOOTHING = 0.5
 
 
@@ -42,7 +43,8 @@ class LinkRate:
     through at once and then nothing for seconds would be one on paper only.
     """
 
-    def __init__(self, cap_bytes_per_s: float | None = None) -> None:
+    def __init__(self, cap_bytes_per_s: float | None = None, sample_s: float = _SAMPLE_S) -> None:
+        self._sample_s = sample_s
         self.bytes_per_s: float | None = None
         self._cap_bytes_per_s = math.inf if cap_bytes_per_s is None else cap_bytes_per_s
         self._since_s: float | None = None
@@ -59,7 +61,7 @@ class LinkRate:
         if self._since_s is None:
             return
         self._arrived_bytes += size_bytes
-        if not outstanding or now - self._since_s >= _SAMPLE_S:
+        if not outstanding or now - self._since_s >= self._sample_s:
             self._sample(max(now - self._since_s, 1e-3))
             self._since_s, self._arrived_bytes = (now if outstanding else None), 0
 

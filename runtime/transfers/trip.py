@@ -21,7 +21,3 @@ class Trip:
             known_s = self.shortest_s
             self.shortest_s = trip_s if known_s is None else min(known_s, trip_s)
             self._left_at_s = None
-
-    def broken_off(self) -> None:
-        """Says that no answer is awaited any more."""
-        self._left_at_s = None

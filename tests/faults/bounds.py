@@ -42,7 +42,7 @@ def _courier(name: str, courier: Courier, peers: int, letter_bytes: int) -> Iter
         yield f"{name} has {len(exchanges)} sessions with {peers} peers"
     if sum(granted_bytes) > max(BUDGET_BYTES, max(granted_bytes, default=0)):
         yield f"{name} has granted {sum(granted_bytes)} bytes out of {BUDGET_BYTES}"
-    reckoned_bytes = courier._granted.in_flight_bytes
+    reckoned_bytes = courier._credit.granted_bytes
     if courier._up and sum(granted_bytes) != reckoned_bytes:
         yield f"{name} reckons with {reckoned_bytes} bytes, not {sum(granted_bytes)}"
     if len(courier._due._heap) > 2 * peers + 17:

@@ -15,6 +15,7 @@ from coordinator.state import CoordinatorState
 from coordinator.tasks import Prepare
 from runtime.letters import Step
 from runtime.transfers.courier import Courier
+from runtime.transfers.credit import Credit
 from runtime.transfers.inbox import Inbox
 from runtime.transfers.outbox import Outbox
 from runtime.vigil import Vigil
@@ -50,7 +51,7 @@ def without_the_reset_of_replicas(patch: pytest.MonkeyPatch) -> None:
 
 def with_credit_granted_twice(patch: pytest.MonkeyPatch) -> None:
     """What is granted to one peer is not taken from the budget of all."""
-    patch.setattr(Courier, "_settle", lambda self, exchange: None)
+    patch.setattr(Credit, "settle", lambda self, peer, account, inbox, now: None)
 
 
 def with_stale_steps_accepted(patch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,8 @@ class TestSharing:
         assert sum(came) > 0.9 * 10.0 * bytes_per_s
         assert came[0] / sum(came) == pytest.approx(1 / (1 + weight), rel=0.1)
 
-    @pytest.mark.parametrize(("rtt_s", "weight"), [(0.002, 9.0), (0.02, 3.0)])
+    @pytest.mark.parametrize("weight", [1.02, 3.0, 9.0])
+    @pytest.mark.parametrize("rtt_s", [0.002, 0.02, 0.1])
     def test_weights_hold_nobody_back_on_a_link_of_its_own(
         self, rtt_s: float, weight: float
     ) -> None:
@@ -141,13 +142,29 @@ class TestSharing:
         for name, link, one in zip(line.names, links, (1.0, weight), strict=True):
             line.own[name] = link
             line.hub.courier.weigh(name, one)
-            for index in range(30):
-                line.post(name, str(name), bulk(MB, index))
-        line.run_until(3.0)
-        before = _came(line, "up")
-        line.run_until(13.0)
-        came = [now - then for now, then in zip(_came(line, "up"), before, strict=True)]
-        assert came == pytest.approx([20e6, 2e6], rel=0.1)
+        assert _came_in_10_s(line) == pytest.approx([20e6, 2e6], rel=0.05)
+
+    def test_a_lost_peer_holds_nobody_back(self) -> None:
+        """Though its letter is half there, and it is asked for the rest again and again."""
+        line = Line(3)
+        for name, weight in zip(line.names, (9.0, 1.02, 1.0), strict=True):
+            line.own[name] = Link(1e6, 0.02)
+            line.hub.courier.weigh(name, weight)
+        line.post(line.names[0], "lost", bulk(MB))
+        line.run_until(0.5)
+        line.interrupt(line.names[0], 1e6)
+        assert _came_in_10_s(line)[1:] == pytest.approx([1e7, 1e7], rel=0.05)
+
+    def test_who_is_left_alone_has_the_link(self) -> None:
+        line = Line(2, up=Link(1e6, 0.02))
+        for name, weight in zip(line.names, (1.0, 9.0), strict=True):
+            line.hub.courier.weigh(name, weight)
+        line.post(line.names[1], "heavy", bulk(4 * MB))
+        line.post(line.names[0], "light", bulk(5 * MB))
+        line.run(2)
+        assert [one.kind for one in line.delivered] == ["heavy", "light"]
+        assert line.delivered[0].at_s == pytest.approx(4 * MB / 0.9e6, rel=0.1)
+        assert line.now < 1.1 * 9 * MB / 1e6
 
     @pytest.mark.parametrize("way", ["up", "down"])
     def test_weights_count_after_a_stall_where_the_rate_is_known(self, way: str) -> None:
@@ -167,6 +184,17 @@ class TestSharing:
         line.run_until(13.0)
         came = [now - then for now, then in zip(_came(line, way), before, strict=True)]
         assert came[1] / sum(came) == pytest.approx(0.9, abs=0.01)
+
+
+def _came_in_10_s(line: Line) -> list[int]:
+    """Returns the bytes from each device from the fifth second on, all of them backlogged."""
+    for name in line.names:
+        for index in range(40):
+            line.post(name, str(name), bulk(MB, index))
+    line.run_until(line.now + 5.0)
+    before = _came(line, "up")
+    line.run_until(line.now + 10.0)
+    return [now - then for now, then in zip(_came(line, "up"), before, strict=True)]
 
 
 def _came(line: Line, way: str) -> list[int]:
