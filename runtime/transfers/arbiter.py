@@ -32,8 +32,8 @@ class Arbiter:
         self._are_unlike: bool | None = False
         self.ring: list[tuple[float, int, DeviceId]] = []
         """Who may have something to send: a heap by the virtual time at which it would end."""
-        self._waiting: dict[DeviceId, float] = {}
-        """The weights of those in the ring, and their sum."""
+        self._waiting: dict[DeviceId, tuple[float, int]] = {}
+        """Weight and size of those in the ring as they came to it; the sum of their weights."""
         self._total_weight = 0.0
         self._virtual = 0.0
         self._ends: dict[DeviceId, float] = {}
@@ -68,7 +68,7 @@ class Arbiter:
             weight = self.weight(peer)
             start = max(self._virtual, self._ends.get(peer, 0.0))
             heapq.heappush(self.ring, (start + size_bytes / weight, next(self._places), peer))
-            self._waiting[peer] = weight
+            self._waiting[peer] = weight, size_bytes
             self._total_weight += weight
 
     def next(self, room_bytes: float = math.inf) -> tuple[DeviceId, int] | None:
@@ -83,11 +83,11 @@ class Arbiter:
             if size_bytes is not None and size_bytes > room_bytes:
                 return None
             heapq.heappop(self.ring)
-            total, weight = self._total_weight, self._waiting.pop(peer)
+            total, (weight, awaited_bytes) = self._total_weight, self._waiting.pop(peer)
             self._total_weight = total - weight
             if size_bytes is not None:
                 self._virtual += size_bytes / max(total, weight)
-                self._ends[peer] = end
+                self._ends[peer] = end + (size_bytes - awaited_bytes) / weight
                 return peer, size_bytes
         # Nobody wants anything: nobody is owed anything.
         self._total_weight = self._virtual = 0.0

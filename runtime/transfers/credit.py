@@ -21,9 +21,11 @@ from runtime.transfers.trip import Trip
 _TOLD_S = 0.25
 """How much of a link whose rate is told all peers together may have on its way. Each of them may
 have half a second of its own rate; all of that would wait in the link, first come first served."""
-_QUEUED_S = 0.12
+_QUEUED_S = 0.14
 """How much of all peers waits in a link whose rate is not told. Of more, some would wait on the
 devices, which hand no more than `send_window` says to their transports; there no weights count."""
+_RANGES = 4
+"""In which a part of that is asked for."""
 _LEAST_QUEUED_BYTES = 32 * 1024
 _LEAST_PART_BYTES = 2 * 1024
 _MOST_RANGE_BYTES = CHUNK_LIMIT_BYTES * 2 // 3
@@ -63,8 +65,9 @@ class Credit:
         queued_bytes = max(_LEAST_QUEUED_BYTES, self._open_bytes_per_s * _QUEUED_S)
         waits_bytes = queued_bytes * weight / max(weight, self._open_weight)
         flies_bytes = rate * self._trip_s(account.trip)
-        # Two ranges wait: while one of them comes and the next is asked for, the other is there.
-        range_bytes = min(_MOST_RANGE_BYTES, max(_LEAST_PART_BYTES, int(waits_bytes / 2)))
+        # Who has large ranges waits longer for the last byte of them than others; and while one
+        # comes and the next is asked for, there must be another.
+        range_bytes = min(_MOST_RANGE_BYTES, max(_LEAST_PART_BYTES, int(waits_bytes / _RANGES)))
         return Part(max(_LEAST_PART_BYTES, int(waits_bytes + flies_bytes)), range_bytes)
 
     def settle(self, peer: DeviceId, account: Account, inbox: Inbox, now: float) -> None:

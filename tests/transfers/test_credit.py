@@ -90,12 +90,12 @@ class TestParts:
         heavy.reach(1e6, 1.0, 1.45)
         waits = [one.part.range_bytes for one in (light, heavy)]
         assert waits[1] / waits[0] == pytest.approx(3.0, rel=0.01)
-        assert 2 * sum(waits) == pytest.approx(0.12 * 2e6, rel=0.01)
+        assert 4 * sum(waits) == pytest.approx(0.14 * 2e6, rel=0.01)
 
     def test_what_fills_the_own_link_comes_on_top(self, light: Peer, heavy: Peer) -> None:
         light.reach(1e6, 0.0, 0.45)
         heavy.reach(1e6, 1.0, 1.45)
-        assert light.part.window_bytes - 2 * light.part.range_bytes == pytest.approx(
+        assert light.part.window_bytes - 4 * light.part.range_bytes == pytest.approx(
             1e6 * RANGE_BYTES / 1e6, rel=0.02
         )
 
