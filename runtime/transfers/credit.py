@@ -72,6 +72,8 @@ class Credit:
 
     def settle(self, peer: DeviceId, account: Account, inbox: Inbox, now: float) -> None:
         """Counts what was granted to a peer since, what came, and what was given up."""
+        if not (inbox.is_open or account.granted_bytes or account.open_weight):
+            return  # As after most letters, which come whole in their offers.
         self.granted_bytes += inbox.outstanding_bytes - account.granted_bytes
         account.granted_bytes = inbox.outstanding_bytes
         if not self._is_told:
