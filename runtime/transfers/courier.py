@@ -333,7 +333,7 @@ class Courier:
 
     def _grant_cost(self, peer: DeviceId) -> int | None:
         exchange = self._sessions.get(peer)
-        if exchange is None or not exchange.inbox.is_open:
+        if exchange is None or not exchange.inbox.wants_more:
             return None
         if peer in self._caps.peers and self._caps.to_us_at(peer, self._now) > self._now:
             return None

@@ -87,6 +87,11 @@ class Inbox:
         return bool(self._open)
 
     @property
+    def wants_more(self) -> bool:
+        """Tells whether something of them was not granted, or has to be granted again."""
+        return bool(self._open) and self._first_ungranted() is not None
+
+    @property
     def held_bytes(self) -> int:
         """Bytes of letters that are not whole yet."""
         return sum(incoming.received_bytes for incoming in self._open.values())
