@@ -139,12 +139,12 @@ class Inbox:
         if incoming is None:
             return None
         length = self._next_bytes(incoming)
-        window_bytes: float = self.rate.window_bytes
+        window_bytes = self.rate.window_bytes
         if part is not None and part.window_bytes < window_bytes and not incoming.missing:
             length = min(length, part.range_bytes)
             window_bytes = part.window_bytes
             # Filled to the byte: two ranges in a window for two and a half are a fifth too little.
-            room_bytes = part.window_bytes - self.outstanding_bytes
+            room_bytes = window_bytes - self.outstanding_bytes
             left_bytes = incoming.offer.size - incoming.frontier
             if length / 2 <= room_bytes < 1.5 * length:
                 length = min(room_bytes, left_bytes, CHUNK_LIMIT_BYTES)
