@@ -63,12 +63,16 @@ class Credit:
             return None
         weight = self._weights.weight(peer)
         queued_bytes = max(_LEAST_QUEUED_BYTES, self._open_bytes_per_s * _QUEUED_S)
-        waits_bytes = queued_bytes * weight / max(weight, self._open_weight)
+        share = weight / max(weight, self._open_weight)
+        waits_bytes = queued_bytes * share
         flies_bytes = rate * self._trip_s(account.trip)
         # Who has large ranges waits longer for the last byte of them than others; and while one
         # comes and the next is asked for, there must be another.
         range_bytes = min(_MOST_RANGE_BYTES, max(_LEAST_PART_BYTES, int(waits_bytes / _RANGES)))
-        return Part(max(_LEAST_PART_BYTES, int(waits_bytes + flies_bytes)), range_bytes)
+        # What has come of a range, while the rest of it comes, does not wait any more.
+        comes_bytes = share * range_bytes / 2
+        window_bytes = int(waits_bytes + comes_bytes + flies_bytes)
+        return Part(max(_LEAST_PART_BYTES, window_bytes), range_bytes)
 
     def settle(self, peer: DeviceId, account: Account, inbox: Inbox, now: float) -> None:
         """Counts what was granted to a peer since, what came, and what was given up."""
