@@ -13,9 +13,6 @@ from itertools import count
 
 from runtime.ids import DeviceId
 
-_ALIKE = 1.01
-"""Weights that are no further apart are the same."""
-
 
 class Arbiter:
     """Shares one direction of a connection among peers.
@@ -29,7 +26,6 @@ class Arbiter:
         """`cost(peer)` is the size in bytes of what it would send now, None for nothing."""
         self._cost = cost
         self._weights: dict[DeviceId, float] = {}
-        self._are_unlike: bool | None = False
         self.ring: list[tuple[float, int, DeviceId]] = []
         """Who may have something to send: a heap by the virtual time at which it would end."""
         self._waiting: dict[DeviceId, tuple[float, int]] = {}
@@ -45,15 +41,6 @@ class Arbiter:
         if not 0 < weight < math.inf:
             raise ValueError("a weight must be above zero, and finite")
         self._weights[peer] = weight
-        self._are_unlike = None
-
-    @property
-    def is_weighted(self) -> bool:
-        """Tells whether weights differ, by more than they do by rounding."""
-        if self._are_unlike is None:
-            weights = (1.0, *self._weights.values())
-            self._are_unlike = max(weights) > _ALIKE * min(weights)
-        return self._are_unlike
 
     def weight(self, peer: DeviceId) -> float:
         """Returns the weight of `peer`."""

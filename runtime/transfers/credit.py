@@ -2,9 +2,9 @@
 
 Who has more than others in the queue of a link gets more through it. Where the rate of the link
 is told, next to nothing waits there: all together get credit for a quarter of a second, and the
-arbiter says who is next. Where it is not told, and weights differ, what waits divides by weight,
-beyond what fills each peer's own link (as in TCP Vegas and FAST TCP: Wei et al., IEEE/ACM
-Transactions on Networking, 2006).
+arbiter says who is next. Where it is not told, what waits divides by weight, beyond what fills each
+peer's own link (as in TCP Vegas and FAST TCP: Wei et al., IEEE/ACM Transactions on Networking,
+2006); windows that go by what each has reached would let whoever has more keep it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,12 @@ _QUEUED_S = 0.14
 """How much of all peers waits in a link whose rate is not told. Of more, some would wait on the
 devices, which hand no more than `send_window` says to their transports; there no weights count."""
 _RANGES = 4
-"""In which a part of that is asked for."""
+"""In which what may wait is asked for, at least: while one comes and the next is asked for, there
+must be another. They fill a part, or a peer would have up to half a range less than that."""
+_COME = 1 / 16
+"""Of a window, for who has the whole link. An eighth of it, half a range, has come on average
+of the range that is coming, and waits no more. Where a link carries message by message nothing has
+to be made up for that; measured over brokers, half of it."""
 _LEAST_QUEUED_BYTES = 32 * 1024
 _LEAST_PART_BYTES = 2 * 1024
 _MOST_RANGE_BYTES = CHUNK_LIMIT_BYTES * 2 // 3
@@ -46,6 +51,7 @@ class Credit:
         self.granted_bytes = 0
         """Bytes that were granted and have not come."""
         self._answering_bytes = 0
+        self._open_peers = 0
         self._open_weight = 0.0
         self._open_bytes_per_s = 0.0
         self._shortest_s: float | None = None
@@ -57,22 +63,19 @@ class Credit:
         return self._most_bytes - self.granted_bytes if self.granted_bytes else math.inf
 
     def part(self, peer: DeviceId, account: Account) -> Part | None:
-        """Returns a peer's part where weights divide what is on its way, else None."""
+        """Returns a peer's part where others send too and nobody told the rate, else None."""
         rate = account.rate.bytes_per_s
-        if self._is_told or rate is None or not self._weights.is_weighted:
+        if rate is None or self._open_peers - bool(account.open_weight) < 1:
             return None
         weight = self._weights.weight(peer)
         queued_bytes = max(_LEAST_QUEUED_BYTES, self._open_bytes_per_s * _QUEUED_S)
         share = weight / max(weight, self._open_weight)
         waits_bytes = queued_bytes * share
         flies_bytes = rate * self._trip_s(account.trip)
-        # Who has large ranges waits longer for the last byte of them than others; and while one
-        # comes and the next is asked for, there must be another.
-        range_bytes = min(_MOST_RANGE_BYTES, max(_LEAST_PART_BYTES, int(waits_bytes / _RANGES)))
-        # What has come of a range, while the rest of it comes, does not wait any more.
-        comes_bytes = share * range_bytes / 2
-        window_bytes = int(waits_bytes + comes_bytes + flies_bytes)
-        return Part(max(_LEAST_PART_BYTES, window_bytes), range_bytes)
+        window_bytes = int((waits_bytes + flies_bytes) * (1 + _COME * share))
+        window_bytes = max(_LEAST_PART_BYTES, window_bytes)
+        at_most_bytes = max(_LEAST_PART_BYTES, min(_MOST_RANGE_BYTES, waits_bytes / _RANGES))
+        return Part(window_bytes, window_bytes // math.ceil(window_bytes / at_most_bytes))
 
     def settle(self, peer: DeviceId, account: Account, inbox: Inbox, now: float) -> None:
         """Counts what was granted to a peer since, what came, and what was given up."""
@@ -132,6 +135,7 @@ class Credit:
             self._shortest_s = shortest_s
 
     def _open(self, account: Account, weight: float, bytes_per_s: float) -> None:
+        self._open_peers += bool(weight) - bool(account.open_weight)
         self._open_weight += weight - account.open_weight
         self._open_bytes_per_s += bytes_per_s - account.open_bytes_per_s
         account.open_weight, account.open_bytes_per_s = weight, bytes_per_s

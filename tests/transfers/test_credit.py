@@ -86,27 +86,31 @@ def heavy(credit: Credit) -> Peer:
 
 class TestParts:
     def test_what_waits_divides_by_weight(self, light: Peer, heavy: Peer) -> None:
+        """Beside what fills the own link, and what has come of a range."""
         light.reach(1e6, 0.0, 0.45)
         heavy.reach(1e6, 1.0, 1.45)
-        waits = [one.part.range_bytes for one in (light, heavy)]
-        assert waits[1] / waits[0] == pytest.approx(3.0, rel=0.01)
-        assert 4 * sum(waits) == pytest.approx(0.14 * 2e6, rel=0.01)
+        waits_bytes = [
+            one.part.window_bytes / (1 + share / 16) - RANGE_BYTES
+            for one, share in ((light, 0.25), (heavy, 0.75))
+        ]
+        assert waits_bytes == pytest.approx([0.25 * 0.14 * 2e6, 0.75 * 0.14 * 2e6], rel=0.02)
 
-    def test_what_fills_the_own_link_comes_on_top(self, light: Peer, heavy: Peer) -> None:
+    def test_ranges_fill_a_part(self, light: Peer, heavy: Peer) -> None:
         light.reach(1e6, 0.0, 0.45)
         heavy.reach(1e6, 1.0, 1.45)
-        for one, share in ((light, 0.25), (heavy, 0.75)):
-            # Half a range, while one comes: more often one of who has more of the link.
-            waits_bytes = (4 + share / 2) * one.part.range_bytes
-            assert one.part.window_bytes - waits_bytes == pytest.approx(RANGE_BYTES, rel=0.02)
+        for part in (light.part, heavy.part):
+            ranges = round(part.window_bytes / part.range_bytes)
+            assert 0 <= part.window_bytes - ranges * part.range_bytes < ranges
 
     def test_a_peer_that_sends_nothing_has_no_part(self, light: Peer, heavy: Peer) -> None:
+        Peer(light.credit, "third")
         light.reach(1e6, 0.0, 0.45)
         before = light.part.range_bytes
         heavy.credit.forget(heavy.account)
         assert light.part.range_bytes > 2 * before
 
     def test_a_peer_that_does_not_answer_has_no_part(self, light: Peer, heavy: Peer) -> None:
+        Peer(light.credit, "third")
         light.reach(1e6, 0.0, 0.45)
         before = light.part.range_bytes
         heavy.ask(1.0)
@@ -115,11 +119,12 @@ class TestParts:
         heavy.ask(100.0)
         assert light.part.range_bytes > 2 * before
 
-    def test_nothing_is_divided_where_weights_are_alike(self, light: Peer, heavy: Peer) -> None:
+    def test_nothing_is_divided_for_who_is_alone(self, light: Peer, heavy: Peer) -> None:
         light.reach(1e6, 0.0, 0.45)
-        for name in ("light", "heavy"):
-            light.credit._weights.weigh(DeviceId(name), 1.0 - 1e-12)
+        heavy.credit.forget(heavy.account)
         assert light.credit.part(light.name, light.account) is None
+        heavy.settle(1.0)
+        assert light.part.range_bytes
 
     def test_nothing_is_divided_where_the_rate_is_told(self, weights: Arbiter) -> None:
         credit = Credit(weights, 8 * MB, 1e6)

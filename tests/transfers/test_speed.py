@@ -132,7 +132,22 @@ class TestSharing:
         assert sum(came) > 0.9 * 10.0 * bytes_per_s
         assert came[0] / sum(came) == pytest.approx(1 / (1 + weight), rel=0.1)
 
-    @pytest.mark.parametrize("weight", [1.02, 3.0, 9.0])
+    @pytest.mark.parametrize("weight", [1.0, 9.0])
+    @pytest.mark.parametrize("bytes_per_s", [200e3, 1e6, 5e6])
+    def test_who_comes_later_has_its_share_as_well(self, bytes_per_s: float, weight: float) -> None:
+        line = Line(2, up=Link(bytes_per_s, 0.02))
+        line.hub.courier.weigh(line.names[1], weight)
+        for name, at_s in zip(line.names, (0.0, 3.0), strict=True):
+            line.run_until(at_s)
+            for index in range(int(20 * max(bytes_per_s, MB) / MB)):
+                line.post(name, str(name), bulk(MB, index))
+        line.run_until(6.0)
+        before = _came(line, "up")
+        line.run_until(16.0)
+        came = [now - then for now, then in zip(_came(line, "up"), before, strict=True)]
+        assert came[0] / sum(came) == pytest.approx(1 / (1 + weight), rel=0.1)
+
+    @pytest.mark.parametrize("weight", [1.0, 3.0, 9.0])
     @pytest.mark.parametrize("rtt_s", [0.002, 0.02, 0.1])
     def test_weights_hold_nobody_back_on_a_link_of_its_own(
         self, rtt_s: float, weight: float
@@ -147,7 +162,7 @@ class TestSharing:
     def test_a_lost_peer_holds_nobody_back(self) -> None:
         """Though its letter is half there, and it is asked for the rest again and again."""
         line = Line(3)
-        for name, weight in zip(line.names, (9.0, 1.02, 1.0), strict=True):
+        for name, weight in zip(line.names, (9.0, 1.0, 1.0), strict=True):
             line.own[name] = Link(1e6, 0.02)
             line.hub.courier.weigh(name, weight)
         line.post(line.names[0], "lost", bulk(MB))
