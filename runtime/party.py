@@ -163,8 +163,9 @@ class Party(Generic[S]):
                 effects = self._carry(outputs, now)
             case Up():
                 self._vigil.up(now)
-                effects = self._announce()
-                effects += self._carry(self._courier.connected(now), now)
+                # The courier forgets what was under way, and others hear of us first.
+                resumed = self._courier.connected(now)
+                effects = self._announce(now) + self._carry(resumed, now)
                 effects += self._react(LinkUp(), now)
             case Down(reason, hopeless=True):
                 return [Halt(Exit.BROKER, reason)]
@@ -194,19 +195,19 @@ class Party(Generic[S]):
                     effects += self._carry(self._courier.send(effect.peer, kind, body, now), now)
                 case OpenSession(peer, session, pulses):
                     self._account(peer).meter = LinkMeter()
-                    self._courier.open(peer, session)
+                    effects += self._carry(self._courier.open(peer, session, now), now)
                     if pulses:
                         self._vigil.watch(peer, now)
                 case CloseSession(peer):
                     self._vigil.forget(peer)
-                    self._courier.close(peer)
+                    effects += self._carry(self._courier.close(peer, now), now)
                 case Weigh(peer, weight, weight_down):
                     self._courier.weigh(peer, weight, weight_down)
                 case Cap(peer, up_bytes_per_s, down_bytes_per_s):
                     self._courier.cap(peer, up_bytes_per_s, down_bytes_per_s)
                 case Announce(presence):
                     self._presence = presence
-                    effects += self._announce()
+                    effects += self._announce(now)
                 case Drop(peer, reason):
                     effects += self._drop(peer, reason)
                 case Wake(at_s):
@@ -278,7 +279,9 @@ class Party(Generic[S]):
         return fresh + effects if fresh else effects
 
     def _renew(self, peer: DeviceId, now: float) -> list[Effect]:
-        return self._react(Heard(peer), now) if self._vigil.heard(peer, now) else []
+        if not self._vigil.heard(peer, now):
+            return []
+        return self._carry(self._courier.returned(peer, now), now) + self._react(Heard(peer), now)
 
     def _saw(
         self, row: Topic, device: DeviceId | None, payload: bytes, now: float, *, theirs: bool
@@ -318,23 +321,22 @@ class Party(Generic[S]):
         courier_s = self._courier.deadline(now, self._woken_at_s)
         return due_s if courier_s is None or courier_s > due_s else courier_s
 
-    def _announce(self) -> list[Effect]:
+    def _announce(self, now: float) -> list[Effect]:
         if self._presence is None:
             return []
         row = DEVICE_STATE if isinstance(self._presence, DevicePresence) else COORDINATOR_STATE
-        return [
-            Publish(
-                self.presence_topic, encode_json(self._presence), row.qos, row.retain, row.expiry_s
-            )
-        ]
+        payload = encode_json(self._presence)
+        self._courier.transmitted(len(payload), now)
+        return [Publish(self.presence_topic, payload, row.qos, row.retain, row.expiry_s)]
 
     def _pulse(self, now: float) -> list[Effect]:
         """Says that we are here: to the one that an agent talks to, or at once to all agents."""
         self._vigil.spoke(now)
         if self._me == COORDINATOR:
-            return self._announce()
-        topic = self._fleet.frame(PULSE, self._me)
-        return [Publish(topic, encode(Pulse()), PULSE.qos, PULSE.retain, PULSE.expiry_s)]
+            return self._announce(now)
+        topic, payload = self._fleet.frame(PULSE, self._me), encode(Pulse())
+        self._courier.transmitted(len(payload), now, is_acknowledged=PULSE.qos > 0)
+        return [Publish(topic, payload, PULSE.qos, PULSE.retain, PULSE.expiry_s)]
 
     def _publish_frame(self, peer: DeviceId, frame: Frame, now: float) -> Publish:
         account, payload = self._accounts[peer], encode(frame)

@@ -32,6 +32,8 @@ _RIDE_S = 1.0
 """How long a receipt waits for an offer: well below what its sender waits for it, which is longer
 where we have asked for every byte and will ask again for what does not come."""
 _LONG_RIDE_S = 10.0
+_RANGES_TOLD = 256
+"""In one grant: of the longest, twice as many would still be within the limit of its topic."""
 
 
 @frozen
@@ -66,27 +68,41 @@ class Courier:
         self._sending = Arbiter(self._send_cost)
         self._caps = Caps(BURST_S if limits.uplink_bytes_per_s else _UNTOLD_BURST_S)
         self._up_pacer = _pacer(limits.uplink_bytes_per_s)
+        self._paid_bytes = 0
+        """Of chunks on their way to the transport."""
         self._down_pacer = _pacer(limits.downlink_bytes_per_s)
         self._pacers = [pacer for pacer in (self._up_pacer, self._down_pacer) if pacer]
         self.dropped: dict[str, int] = {}
 
-    def open(self, peer: DeviceId, session: Session) -> None:
+    def open(self, peer: DeviceId, session: Session, now: float) -> list[Output]:
         """Starts a session with `peer`; whatever belonged to an earlier one is gone."""
         known = self._sessions.get(peer)
-        if known is None or known.session != session:
-            self.close(peer)
-            rate = LinkRate(self._limits.downlink_bytes_per_s)
-            ahead = self._limits.takes_ahead
-            inbox = Inbox(session, self._limits.letter_bytes, rate, takes_ahead=ahead)
-            outbox = Outbox(session, self._piece_bytes, self._answered)
-            self._sessions[peer] = Exchange(session, outbox, inbox)
+        if known is not None and known.session == session:
+            return []
+        outputs = self.close(peer, now)
+        rate = LinkRate(self._limits.downlink_bytes_per_s)
+        ahead = self._limits.takes_ahead
+        inbox = Inbox(session, self._limits.letter_bytes, rate, takes_ahead=ahead)
+        outbox = Outbox(session, self._piece_bytes, self._answered)
+        self._sessions[peer] = Exchange(session, outbox, inbox)
+        return outputs
 
-    def close(self, peer: DeviceId) -> None:
-        """Forgets `peer`."""
+    def close(self, peer: DeviceId, now: float) -> list[Output]:
+        """Forgets `peer`; what it was granted is for others."""
         exchange = self._sessions.pop(peer, None)
-        if exchange is not None:
-            self._credit.forget(exchange.account)
-            self._count(exchange.inbox.dropped)
+        if exchange is None:
+            return []
+        self._credit.forget(exchange.account)
+        self._count(exchange.inbox.dropped)
+        return self._shared(now)
+
+    def returned(self, peer: DeviceId, now: float) -> list[Output]:
+        """Offers again what was offered to `peer` while it was away."""
+        exchange = self._sessions.get(peer)
+        if exchange is None:
+            return []
+        exchange.outbox.hurry(now)
+        return self._outward(peer, exchange, now)
 
     def knows(self, peer: DeviceId) -> bool:
         """Tells whether there is a session with `peer`."""
@@ -133,11 +149,13 @@ class Courier:
         self._window.taken(size_bytes, now)
         return self._shared(now)
 
-    def transmitted(self, size_bytes: int, now: float) -> None:
+    def transmitted(self, size_bytes: int, now: float, *, is_acknowledged: bool = True) -> None:
         """Counts bytes that were handed to the transport."""
-        self._window.handed(size_bytes, now)
+        self._window.handed(size_bytes, now, is_acknowledged=is_acknowledged)
         if self._up_pacer:
-            self._up_pacer.spend(size_bytes, now)
+            paid_bytes = min(size_bytes, self._paid_bytes)
+            self._paid_bytes -= paid_bytes
+            self._up_pacer.spend(size_bytes - paid_bytes, now)
 
     def received(self, peer: DeviceId, frame: Frame, now: float) -> list[Output]:
         """Takes a frame that came from `peer`."""
@@ -200,6 +218,9 @@ class Courier:
             word = self._receipted(peer, exchange, receipt)
             outputs = self._outward(peer, exchange, now) + word
         answer = exchange.inbox.offered(offer, now)
+        if answer == (Receipt(offer.session, offer.id), None):
+            # It has not heard that the letter came, nor perhaps what came after that.
+            outputs += self.returned(peer, now)
         return outputs + self._answer(peer, exchange, answer, now, now + _RIDE_S)
 
     def _answer(
@@ -301,8 +322,9 @@ class Courier:
             if self._down_pacer:
                 self._down_pacer.spend(length, now)
         return [
-            self._grant(peer, transfer, tuple(ranges))
+            self._grant(peer, transfer, tuple(ranges[first : first + _RANGES_TOLD]))
             for (peer, transfer), ranges in granted.items()
+            for first in range(0, len(ranges), _RANGES_TOLD)
         ]
 
     def _grant(self, peer: DeviceId, transfer: int, ranges: tuple[Range, ...]) -> Transmit:
@@ -313,15 +335,17 @@ class Courier:
         outputs: list[Output] = []
         ahead_bytes = self._window.in_flight_bytes
         window_bytes = self._window.size_bytes
-        while ahead_bytes < window_bytes and (
-            self._up_pacer is None or (not outputs and self._up_pacer.ready_at(now) <= now)
-        ):
+        pacer = self._up_pacer
+        while ahead_bytes < window_bytes and (pacer is None or pacer.ready_at(now) <= now):
             turn = self._sending.next()
             if turn is None:
                 break
             peer, size_bytes = turn
             exchange = self._sessions[peer]
             ahead_bytes += size_bytes
+            if pacer:
+                pacer.spend(size_bytes, now)
+                self._paid_bytes += size_bytes
             self._caps.spend_to_peer(peer, size_bytes, now)
             bulk = exchange.outbox.next_bulk(now)
             outputs.append(

@@ -133,10 +133,10 @@ class Inbox:
         """Returns how many bytes to ask for next, or None when there is no room for them.
 
         No more may be on its way than fills the peer's own link, nor than its part of what all
-        peers together may have there; but one range always may.
+        peers together may have there; but one range always may, and no more of somebody silent.
         """
         incoming = self._first_ungranted()
-        if incoming is None:
+        if incoming is None or (self.is_silent and self.outstanding_bytes):
             return None
         length = self._next_bytes(incoming)
         window_bytes = self.rate.window_bytes

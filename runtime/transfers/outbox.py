@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from collections import deque
 from collections.abc import Container
@@ -40,6 +41,7 @@ class _Outgoing:
     inline: bool
     retry_at: float = 0.0
     tries: int = 0
+    offered_at_s: float = -math.inf
     ahead: bool = False
     """Waits for its turn to travel inside its offer."""
     wanted: dict[Range, None] = field(factory=dict)
@@ -166,6 +168,13 @@ class Outbox:
             outgoing.retry_at = max(outgoing.retry_at, now + _CONFIRM_S)
         return Chunk(self._session, outgoing.id, offset, zlib.crc32(data), data)
 
+    def hurry(self, now: float) -> None:
+        """Has due whatever was offered a while ago: the peer was away, and is back."""
+        for outgoing in self._offered.values():
+            if outgoing.tries and not outgoing.wanted and now - outgoing.offered_at_s >= _RETRY_S:
+                outgoing.retry_at = now
+                self._unheard = 0
+
     def resume(self) -> None:
         """Starts over after an interruption: everything unreceipted is offered again at once."""
         for outgoing in self._offered.values():
@@ -192,6 +201,7 @@ class Outbox:
 
     def _offer(self, outgoing: _Outgoing, now: float, ahead: bytes | None = None) -> Offer:
         outgoing.tries += 1
+        outgoing.offered_at_s = now
         outgoing.ahead = False
         body = outgoing.body if outgoing.inline else ahead
         is_whole = body is not None and outgoing.kind in self._answered
@@ -208,4 +218,6 @@ class Outbox:
 
     @staticmethod
     def _postpone(outgoing: _Outgoing, now: float, first_s: float = _RETRY_S) -> None:
-        outgoing.retry_at = now + backed_off_s(first_s, outgoing.tries - 1, _LONGEST_RETRY_S)
+        outgoing.retry_at = now + backed_off_s(
+            first_s, max(0, outgoing.tries - 1), _LONGEST_RETRY_S
+        )

@@ -34,9 +34,9 @@ class SendWindow:
         self._trip = Trip()
         self._rate.idle()
 
-    def handed(self, size_bytes: int, now: float) -> None:
-        """Counts bytes that were handed over."""
-        if not self.in_flight_bytes:
+    def handed(self, size_bytes: int, now: float, *, is_acknowledged: bool = True) -> None:
+        """Counts bytes that were handed over; of QoS 0 no acknowledgement tells a trip."""
+        if not self.in_flight_bytes and is_acknowledged:
             self._trip.left(now)
         self.in_flight_bytes += size_bytes
         if self.in_flight_bytes >= _TELLING_BYTES:

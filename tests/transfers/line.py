@@ -97,8 +97,8 @@ class Line:
             agreed = attrs.evolve(agreed or CourierLimits(), takes_ahead=name != COORDINATOR)
             self.parties[name] = Party(name, Courier(agreed, ANSWERED))
         for name in self.names:
-            self.hub.courier.open(name, Session(1, 1))
-            self.parties[name].courier.open(COORDINATOR, Session(1, 1))
+            self.hub.courier.open(name, Session(1, 1), 0.0)
+            self.parties[name].courier.open(COORDINATOR, Session(1, 1), 0.0)
         for party in self.parties.values():
             self._do(party, party.courier.connected(0.0))
 

@@ -82,7 +82,7 @@ class TestOneLetter:
 
     def test_who_has_many_peers_takes_none(self) -> None:
         made = Courier(CourierLimits())
-        made.open(BOARD, SESSION)
+        made.open(BOARD, SESSION, 0.0)
         made.connected(0.0)
         body = bulk(SIZE_BYTES)
         offer = Offer(SESSION, 1, "step", len(body), hashlib.sha256(body).digest(), body)

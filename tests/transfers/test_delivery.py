@@ -121,8 +121,8 @@ class TestSessions:
         line = Line()
         line.post(BOARD, "old", bulk(MB))
         line.run_until(0.02)
-        line.hub.courier.open(BOARD, Session(1, 2))
-        line.parties[BOARD].courier.open(COORDINATOR, Session(1, 2))
+        line.hub.courier.open(BOARD, Session(1, 2), line.now)
+        line.parties[BOARD].courier.open(COORDINATOR, Session(1, 2), line.now)
         assert line.hub.courier.held_bytes == line.parties[BOARD].courier.held_bytes == 0
         line.post(BOARD, "new", bulk(MB, 1))
         line.settle()

@@ -25,7 +25,7 @@ BODY = bytes(range(256)) * 200
 def courier() -> Courier:
     """A coordinator's side of one session."""
     made = Courier(CourierLimits(letter_bytes=1_000_000))
-    made.open(BOARD, SESSION)
+    made.open(BOARD, SESSION, 0.0)
     made.connected(0.0)
     return made
 
@@ -192,7 +192,7 @@ def test_any_frames_in_any_order_do_no_harm(arrivals: list[tuple[Frame, float]])
 def test_another_peer_is_not_disturbed() -> None:
     made = courier()
     other = DeviceId("board-1")
-    made.open(other, SESSION)
+    made.open(other, SESSION, 0.0)
     for id in range(1, 100):
         made.received(BOARD, offer(id=id), 0.0)
     assert ranges(made.received(other, offer(), 0.0))

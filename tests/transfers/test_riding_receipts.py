@@ -69,7 +69,7 @@ def test_of_a_letter_that_was_asked_for_it_waits_longer() -> None:
 
 def test_a_repeated_offer_is_the_same_offer() -> None:
     hub, session = Courier(CourierLimits()), Session(1, 1)
-    hub.open(BOARD, session)
+    hub.open(BOARD, session, 0.0)
     hub.connected(0.0)
     first = Offer(session, 1, "result", 500_000, b"d" * 32, receipt=1)
     hub.received(BOARD, first, 0.0)
@@ -108,5 +108,5 @@ def test_a_session_that_ended_is_owed_nothing() -> None:
     line = Line()
     line.post(BOARD, "step", bulk(2000))
     line.run(1)
-    line.hub.courier.close(BOARD)
+    line.hub.courier.close(BOARD, line.now)
     assert line.hub.courier.tick(line.now + 60.0) == []
