@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from attrs import evolve, frozen
 
-from coordinator.planning.problem import DeviceProblem, Problem
-from coordinator.planning.solution import DevicePlan, Infeasible, Solution, Solver
+from coordinator.planning.problem import DeviceProblem, Problem, fair_rates
+from coordinator.planning.solution import Infeasible, Solution, Solver
 from runtime.ids import DeviceId
 
 Cuts = Mapping[DeviceId, str]
@@ -39,7 +39,9 @@ class Hysteresis:
             return free
         gain_s = kept.round_s - free.round_s
         rounds = min(rounds_left, _HORIZON_ROUNDS)
-        if gain_s <= self.threshold * kept.round_s or gain_s * rounds <= _moving_s(kept, free):
+        if gain_s <= self.threshold * kept.round_s or gain_s * rounds <= _moving_s(
+            problem, kept, free
+        ):
             return kept
         return self._with_fewer_moves(problem, solver, before, free)
 
@@ -74,13 +76,19 @@ def _cuts(solution: Solution) -> dict[DeviceId, str]:
     return {plan.device: plan.option.cut for plan in solution.devices}
 
 
-def _moving_s(kept: Solution, free: Solution) -> float:
-    """Returns the time to carry the layers that change sides; devices do it side by side."""
+def _moving_s(problem: Problem, kept: Solution, free: Solution) -> float:
+    """Returns the time to carry the layers that change sides; devices do it side by side.
+
+    Not by the rates of the plans: of shares that lend, those are weights.
+    """
+    devices = {device.id: device for device in problem.devices}
     old = {plan.device: plan.option.state_bytes for plan in kept.devices}
-    return max((_carrying_s(plan, old) for plan in free.devices), default=0.0)
-
-
-def _carrying_s(plan: DevicePlan, old: Mapping[DeviceId, float]) -> float:
-    moved_bytes = abs(plan.option.state_bytes - old.get(plan.device, plan.option.state_bytes))
-    rate = plan.rates.down_bytes_per_s
-    return moved_bytes / rate if rate > 0 else 0.0
+    carried = [
+        (abs(plan.option.state_bytes - old[plan.device]), devices[plan.device])
+        for plan in free.devices
+        if plan.device in old
+    ]
+    return max(
+        (size / fair_rates(problem, device).down_bytes_per_s for size, device in carried if size),
+        default=0.0,
+    )

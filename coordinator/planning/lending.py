@@ -17,7 +17,14 @@ from coordinator.planning.alternating import Alternating
 from coordinator.planning.equal_bandwidth import EqualBandwidth
 from coordinator.planning.fluid import lent_terms
 from coordinator.planning.optimal import Optimal
-from coordinator.planning.problem import DeviceProblem, Option, Problem, Rates, terms
+from coordinator.planning.problem import (
+    DeviceProblem,
+    Option,
+    Problem,
+    Rates,
+    fair_rates,
+    terms,
+)
 from coordinator.planning.solution import DevicePlan, Infeasible, Solution, Solver
 from coordinator.planning.unpaced import Unpaced
 
@@ -152,7 +159,7 @@ def _out_of_the_way(problem: Problem, best: Solution) -> Solution:
     devices = {device.id: device for device in problem.devices}
     limit_s = best.round_s * (1 + _SAME)
     for plan in sorted(best.devices, key=lambda plan: (plan.terms.total_s, plan.device)):
-        fair = _fair_rates(problem, devices[plan.device])
+        fair = fair_rates(problem, devices[plan.device])
         options = [plan.option, *_promising(problem, devices[plan.device], plan.option, best)]
         quickest = min(options, key=lambda one: terms(one, fair, problem.local_steps).total_s)
         if quickest != plan.option:
@@ -160,14 +167,6 @@ def _out_of_the_way(problem: Problem, best: Solution) -> Solution:
             if told.round_s <= limit_s:
                 best = told
     return best
-
-
-def _fair_rates(problem: Problem, device: DeviceProblem) -> Rates:
-    """Returns what the device has when all send at once."""
-    count = len(problem.devices)
-    up = (problem.uplink_bytes_per_s or math.inf) / count
-    down = (problem.downlink_bytes_per_s or math.inf) / count
-    return Rates(min(device.uplink_bytes_per_s, up), min(device.downlink_bytes_per_s, down))
 
 
 def _with(best: Solution, plan: DevicePlan, option: Option) -> Solution:

@@ -125,6 +125,14 @@ class RoundTerms:
         )
 
 
+def fair_rates(problem: Problem, device: DeviceProblem) -> Rates:
+    """Returns what a device has when all send at once, each as much."""
+    count = len(problem.devices)
+    up = (problem.uplink_bytes_per_s or math.inf) / count
+    down = (problem.downlink_bytes_per_s or math.inf) / count
+    return Rates(min(device.uplink_bytes_per_s, up), min(device.downlink_bytes_per_s, down))
+
+
 def terms(option: Option, rates: Rates, local_steps: int) -> RoundTerms:
     """Returns the time of a device's round by terms."""
     return RoundTerms(

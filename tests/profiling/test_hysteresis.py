@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
+from attrs import evolve, frozen
 
 from coordinator.planning.hysteresis import Hysteresis
 from coordinator.planning.optimal import Optimal
-from coordinator.planning.problem import DeviceProblem, Option, Problem
-from coordinator.planning.solution import Solution
+from coordinator.planning.problem import DeviceProblem, Option, Problem, Rates
+from coordinator.planning.solution import Infeasible, Solution, Solver
 from runtime.ids import DeviceId
 
+OPTIMAL = Optimal()
 ONE, TWO = DeviceId("board-1"), DeviceId("board-2")
 
 
@@ -27,9 +31,9 @@ def problem(new_s: float, state_bytes: float = 0.0, rest_s: float = 0.1) -> Prob
     return Problem(devices, local_steps=10)
 
 
-def cuts(asked: Problem, rounds_left: int = 10) -> dict[str, str]:
+def cuts(asked: Problem, rounds_left: int = 10, solver: Solver = OPTIMAL) -> dict[str, str]:
     before = {ONE: "old", TWO: "old"}
-    found = Hysteresis(0.05).solve(asked, Optimal(), before, rounds_left)
+    found = Hysteresis(0.05).solve(asked, solver, before, rounds_left)
     assert isinstance(found, Solution)
     return {plan.device: plan.option.cut for plan in found.devices}
 
@@ -47,6 +51,24 @@ def test_who_does_not_matter_stays() -> None:
 def test_the_rounds_to_come_must_pay_for_the_move(rounds_left: int, cut: str) -> None:
     """The move carries 2 MB in about 2 s and saves 1 s a round."""
     assert cuts(problem(0.5, state_bytes=2e6), rounds_left)[ONE] == cut
+
+
+@frozen
+class Weighing:
+    """Plans with weights, whose unit says nothing, as those for shares that lend may be."""
+
+    name: ClassVar[str] = "weighing"
+
+    def solve(self, problem: Problem) -> Solution | Infeasible:
+        found = OPTIMAL.solve(problem)
+        assert isinstance(found, Solution)
+        even = Rates(1.0, 1.0)
+        return evolve(found, devices=tuple(evolve(one, rates=even) for one in found.devices))
+
+
+@pytest.mark.parametrize(("rounds_left", "cut"), [(10, "new"), (1, "old")])
+def test_what_a_move_takes_is_no_matter_of_weights(rounds_left: int, cut: str) -> None:
+    assert cuts(problem(0.5, state_bytes=2e6), rounds_left, Weighing())[ONE] == cut
 
 
 def test_the_first_plan_is_free() -> None:
