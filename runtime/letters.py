@@ -19,6 +19,8 @@ SMASHED, LABELS, GRADIENT = "smashed", "labels", "gradient"
 _natural = validators.ge(0)
 _LONGEST_REASON = 500
 _LARGEST_FIGURE = 1e18
+_SMALLEST_FIGURE = 1e-18
+"""Of those that are not 0, which tells nothing. No board is so fast, not even a modelled one."""
 
 
 def _shortened(reason: str) -> str:
@@ -27,16 +29,21 @@ def _shortened(reason: str) -> str:
 
 
 def _refuse_absurd(report: StepTimes | DeviceReport) -> None:
-    """Raises ValueError for figures that nobody measured: NaN, infinite, negative or huge.
+    """Raises ValueError for figures that nobody measured: NaN, infinite, negative, huge or tiny.
 
-    Planners reckon with them; a loss alone may be negative.
+    Planners divide by them, and what comes of that has to be a number too. A loss alone may be
+    negative, and however near to 0.
     """
     for one in fields(type(report)):
         value = getattr(report, one.name)
-        if isinstance(value, int | float):
-            least = -_LARGEST_FIGURE if one.name == "mean_loss" else 0
-            if not least <= value <= _LARGEST_FIGURE:
-                raise ValueError(f"{one.name} is {value}")
+        if isinstance(value, int | float) and not _can_be_measured(one.name, value):
+            raise ValueError(f"{one.name} is {value}")
+
+
+def _can_be_measured(name: str, value: float) -> bool:
+    if name == "mean_loss":
+        return abs(value) <= _LARGEST_FIGURE
+    return value == 0 or _SMALLEST_FIGURE <= value <= _LARGEST_FIGURE
 
 
 @frozen(order=True)

@@ -37,8 +37,10 @@ def _after(survey: Survey, finding: Finding) -> Survey:
         profile = survey.profiles[device]
     match finding:
         case Measured():
-            load = survey.surveyor.device_load(part)
-            profile = profile.with_probe(finding.cut, load, _report(finding), _link(finding), 0.0)
+            load, report = survey.surveyor.device_load(part), _report(finding)
+            if report is None:
+                return survey  # whoever wrote this believed what no board can have measured
+            profile = profile.with_probe(finding.cut, load, report, _link(finding), 0.0)
         case ProbeFailed(reason=reason):
             profile = profile.with_refusal(finding.cut, reason)
     return attrs.evolve(
@@ -48,12 +50,16 @@ def _after(survey: Survey, finding: Finding) -> Survey:
     )
 
 
-def _report(found: Measured) -> DeviceReport:
-    return DeviceReport(
-        forward_s=found.forward_s,
-        backward_s=found.backward_s,
-        downlink_bytes_per_s=found.downlink_bytes_per_s,
-    )
+def _report(found: Measured) -> DeviceReport | None:
+    """Returns what the board told, None for figures that would be refused today."""
+    try:
+        return DeviceReport(
+            forward_s=found.forward_s,
+            backward_s=found.backward_s,
+            downlink_bytes_per_s=found.downlink_bytes_per_s,
+        )
+    except ValueError:
+        return None
 
 
 def _link(found: Measured) -> Reading:

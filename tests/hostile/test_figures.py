@@ -9,11 +9,22 @@ import tracemalloc
 import attrs
 import pytest
 
+from coordinator.plan import Knowledge, Plan
+from coordinator.planning.cut_costs import ModelSize
+from coordinator.planning.live_planner import LivePlanner
+from coordinator.planning.planners import SOLVERS
+from coordinator.planning.problem import Problem
+from coordinator.profiling.cut_survey import CutSurvey
+from coordinator.profiling.device_profile import DeviceProfile
+from coordinator.profiling.time_model import Load
 from runtime.errors import WireError
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, DeviceReport, Refusal, RoundResult, Step, StepTimes
+from runtime.link_meter import Reading
 from runtime.presence import CoordinatorPresence, DevicePresence, Limits
 from runtime.wire import decode, decode_json, encode, encode_json
+from tests.profiling.live_world import CUTS, WHOLE
+from tests.world import PLAIN
 
 BIRTH = DevicePresence(DeviceId("board"), 1, "online", limits=Limits(1, 1, 1))
 ARRAY_32, ARRAY_16 = b"\xdd", b"\xdc"
@@ -34,18 +45,52 @@ def test_a_coordinator_s_incarnation_fits_into_a_frame() -> None:
         decode_json(CoordinatorPresence, json.dumps(text).encode())
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 1e300])
+def heard(report: DeviceReport, **figures: float) -> DeviceReport:
+    """Returns what a coordinator reads of a report in which a hostile board put these figures."""
+    told = attrs.evolve(report)
+    for name, value in figures.items():
+        object.__setattr__(told, name, value)
+    raw = encode(RoundResult("run", AttemptKey(1, 1), 4, {}, told))
+    return decode(RoundResult, raw).value.report
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 1e300, 1e-19, 1e-300, 5e-324])
 @pytest.mark.parametrize(
     "field", [one.name for one in attrs.fields(DeviceReport) if one.name.endswith("_s")]
 )
 def test_reports_with_absurd_figures(field: str, value: float) -> None:
     good = DeviceReport(step=StepTimes(1.0, 2.0, 3.0))
-    raw = encode(RoundResult("run", AttemptKey(1, 1), 4, {}, good))
-    assert decode(RoundResult, raw).value.report == good
-    bad = attrs.evolve(good)
-    object.__setattr__(bad, field, value)
+    assert heard(good) == good
     with pytest.raises(WireError):
-        decode(RoundResult, encode(RoundResult("run", AttemptKey(1, 1), 4, {}, bad)))
+        heard(good, **{field: value})
+
+
+def test_a_loss_may_come_near_to_0() -> None:
+    assert heard(DeviceReport(mean_loss=1e-30)).mean_loss == 1e-30
+
+
+@pytest.mark.parametrize("downlink", [1e-18, 1e18])
+@pytest.mark.parametrize("step", [1e-18, 1e18])
+@pytest.mark.parametrize("planner", ["optimal", "equal-bandwidth", "sequential"])
+def test_planners_live_with_every_figure_that_is_let_in(
+    planner: str, step: float, downlink: float
+) -> None:
+    first = heard(DeviceReport(), forward_s=step, backward_s=step, downlink_bytes_per_s=downlink)
+    then = heard(
+        DeviceReport(), forward_s=1 / step, backward_s=step, downlink_bytes_per_s=1 / downlink
+    )
+    cut, load, link = "middle", Load(1e9, 1e6), Reading(1e6, 0.02)
+    hostile = DeviceProfile().with_probe("shallow", Load(1e7, 1e5), first, link, 1.0)
+    hostile = hostile.with_probe(cut, load, then, link, 2.0)
+    hostile = hostile.updated(load, first, link, 3.0).exchanged(cut, 0.5, first, 3.0)
+    honest = DeviceProfile().with_probe(cut, load, DeviceReport(forward_s=1.0), link, 1.0)
+    boards = (DeviceId("board-0"), DeviceId("board-1"))
+    survey = CutSurvey(CUTS, WHOLE.device_flops_per_sample, dict.fromkeys(boards, 4), PLAIN)
+    live = LivePlanner(SOLVERS[planner], survey, ModelSize(8_000, 0, 0), Problem((), 4))
+    profiles = dict(zip(boards, (honest, hostile), strict=True))
+    plan = live.plan(1, Knowledge(profiles, present=frozenset(boards)))
+    assert isinstance(plan, Plan)
+    assert plan.devices == boards
 
 
 def test_reasons_are_shortened_by_whoever_reads_them() -> None:

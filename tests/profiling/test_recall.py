@@ -127,3 +127,15 @@ def test_what_cannot_be_read_or_belongs_to_others_tells_nothing() -> None:
     foreign = [{**whole, "device": "stranger"}, {**whole, "cut": "no such cut"}]
     assert recalled(survey, [entry, *foreign, {"event": "online"}, {}]) == survey
     assert recalled(survey, [whole]).profiles[ONE].probed.keys() == {"deep"}
+
+
+@pytest.mark.parametrize("figure", ["forward_s", "backward_s", "downlink_bytes_per_s"])
+def test_figures_that_nobody_would_take_today_tell_nothing(figure: str) -> None:
+    """A run that such a figure ended would end by it again."""
+    world = world_of()
+    survey = world.survey
+    assert survey is not None
+    times = {"forward_s": 1.0, "backward_s": 1.0}
+    rates = {"uplink_bytes_per_s": 1.0, "downlink_bytes_per_s": 1.0, "round_trip_s": 0.1}
+    entry = {"event": "measured", "device": ONE, "incarnation": 1, "cut": "deep", **times, **rates}
+    assert recalled(survey, [{**entry, figure: 1e-310}]) == survey
