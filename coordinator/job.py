@@ -150,7 +150,11 @@ class Evaluation:
 
 @frozen
 class Server:
-    """[server]: how the server segments run. `memory_mb` is in 1e6 bytes; None plans no limit."""
+    """[server]: how the server segments run. `memory_mb` is in 1e6 bytes.
+
+    None is what is free when the run begins, and in what is not run, but simulated or foretold,
+    no limit: that must not hang on the machine.
+    """
 
     mode: Literal["replicas"] = "replicas"
     workers: int = field(default=1, validator=at_least(1))

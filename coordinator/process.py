@@ -18,6 +18,7 @@ from coordinator.job import Job
 from coordinator.learning.checkpoint import Checkpoint
 from coordinator.learning.final_model import save_final_model
 from coordinator.learning.letter_limit import largest_letter_bytes
+from coordinator.learning.replica_memory import with_memory_limit
 from coordinator.learning.training import CoordinatorExecutor
 from coordinator.machine import CoordinatorState, react
 from coordinator.plan import Plan
@@ -172,7 +173,7 @@ def _live(
 ) -> CoordinatorState:
     """Returns the state of a coordinator that measures and plans."""
     planner = live_planner(
-        job,
+        with_memory_limit(job),
         fleet,
         executor.traced,
         buffer_bytes=sum(one.numel() * one.element_size() for one in executor.model.buffers()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import psutil
+from attrs import evolve
 
 from coordinator.cutting.traced_model import TracedModel
 from coordinator.fleet import Device, Fleet
@@ -29,21 +30,29 @@ def replicas_bytes(job: Job, fleet: Fleet, traced: TracedModel) -> int:
     return sum(kept_bytes) + sum(at_once)
 
 
+def with_memory_limit(job: Job) -> Job:
+    """Returns the job with a limit on all replicas: where it says none, what is free now."""
+    return evolve(job, server=evolve(job.server, memory_mb=_limit_mb(job)))
+
+
 def memory_problems(job: Job, job_path: Path, fleet: Fleet, traced: TracedModel) -> list[Problem]:
     """Returns the problem that the replicas do not fit, or nothing."""
-    limit_mb = job.server.memory_mb
-    available = psutil.virtual_memory().available
-    limit_bytes = available if limit_mb is None else int(limit_mb * _MEGABYTE_BYTES)
+    limit_bytes = int(_limit_mb(job) * _MEGABYTE_BYTES)
     needed_bytes = replicas_bytes(job, fleet, traced)
     if needed_bytes <= limit_bytes:
         return []
     message = (
         f"the replicas of {len(fleet.devices)} devices need about "
         f"{needed_bytes / _MEGABYTE_BYTES:,.0f} MB, {limit_bytes / _MEGABYTE_BYTES:,.0f} MB are "
-        + ("free" if limit_mb is None else "allowed")
+        + ("free" if job.server.memory_mb is None else "allowed")
     )
     fix = "cut deeper, take smaller batches or fewer devices, or allow more memory"
     return [Problem(str(job_path), "server.memory_mb", message, fix)]
+
+
+def _limit_mb(job: Job) -> float:
+    told_mb = job.server.memory_mb
+    return psutil.virtual_memory().available / _MEGABYTE_BYTES if told_mb is None else told_mb
 
 
 def _largest_replica(device: Device, traced: TracedModel) -> tuple[int, int]:
