@@ -14,6 +14,7 @@ from coordinator.planning.head_start import with_head_starts
 from coordinator.planning.hysteresis import Hysteresis
 from coordinator.planning.lending import guaranteed
 from coordinator.planning.link import Link, Way
+from coordinator.planning.newcomers import solve_with_room
 from coordinator.planning.problem import DeviceProblem, Option, Problem, Rates, RoundTerms
 from coordinator.planning.solution import (
     NOT_HERE,
@@ -55,11 +56,7 @@ class LivePlanner:
     def plan(self, round: int, knowledge: Knowledge) -> Plan | Infeasible:
         """Returns the plan of a round; Infeasible, with a remedy, if no device can take part."""
         absent, problem = self.problem(round, knowledge)
-        before = {}
-        if knowledge.previous is not None:
-            before = {one.device: one.cut for one in knowledge.previous.assignments}
-        rounds_left = knowledge.rounds_left
-        solution = self.hysteresis.solve(problem, self.solver, before, rounds_left)
+        solution = self._solved(round, problem, knowledge)
         if isinstance(solution, Infeasible):
             left_out = (*absent, *solution.left_out)
             told = "; ".join(f"{one.device}: {one.reason}" for one in absent)
@@ -68,6 +65,17 @@ class LivePlanner:
         foretold = with_head_starts(problem, solution) if self.static_shares else solution
         # What is proved is how near the solver came, whatever buckets give on top.
         return self._told(round, foretold, absent, knowledge, gap=solution.gap)
+
+    def _solved(self, round: int, problem: Problem, knowledge: Knowledge) -> Solution | Infeasible:
+        """Solves the problem; a run that has begun goes on without those for whom is no room."""
+        previous = knowledge.previous
+        before = {one.device: one.cut for one in previous.assignments} if previous else {}
+
+        def solve(problem: Problem) -> Solution | Infeasible:
+            return self.hysteresis.solve(problem, self.solver, before, knowledge.rounds_left)
+
+        has_begun = round > 1 or previous is not None
+        return solve_with_room(problem, solve, before) if has_begun else solve(problem)
 
     def problem(self, round: int, knowledge: Knowledge) -> tuple[tuple[LeftOut, ...], Problem]:
         """Returns who cannot take part at all, and the problem of the others."""
@@ -86,11 +94,25 @@ class LivePlanner:
             else:
                 server_s = servers_s[self.survey.batches[device]]
                 devices.append(self._device(device, profile, server_s))
-        if self.turns and devices:
-            turn = devices[(round - 1) % len(devices)]
-            absent += [LeftOut(one.id, "it has its turn later") for one in devices if one != turn]
-            devices = [turn]
-        return tuple(absent), evolve(self.limits, devices=tuple(devices))
+        problem = evolve(self.limits, devices=tuple(devices))
+        if not self.turns:
+            return tuple(absent), problem
+        waiting, alone = self._in_turn(round, problem)
+        return (*absent, *waiting), alone
+
+    def _in_turn(self, round: int, problem: Problem) -> tuple[tuple[LeftOut, ...], Problem]:
+        """Returns who is left out, and the problem of the device that has its turn.
+
+        Only those have one whom an option fits: a turn that nobody can take would end the run.
+        """
+        answer = self.solver.solve(problem)
+        if isinstance(answer, Infeasible):
+            return (), problem
+        able = [one.device for one in answer.devices]
+        turn = able[(round - 1) % len(able)]
+        later = (LeftOut(name, "it has its turn later") for name in able if name != turn)
+        alone = tuple(one for one in problem.devices if one.id == turn)
+        return (*answer.left_out, *later), evolve(problem, devices=alone)
 
     def _device(
         self, device: DeviceId, profile: DeviceProfile, server_s: Mapping[str, float]
