@@ -162,7 +162,8 @@ def settle(state: CoordinatorState) -> Outcome:
     survey = state.survey and state.survey.noted(state.duties.values(), state.round_began_at_s)
     # Woken at once, we plan the next round while this one is closed.
     soon = [Wake(state.home_at_s)] if survey else []
-    closing = attrs.evolve(state, stage="closing", survey=survey)
+    # Failures do not count in the next round, which is planned from here on.
+    closing = attrs.evolve(state, stage="closing", survey=survey, given_up=frozenset())
     return closing, [*effects, Submit(close), *soon]
 
 
@@ -180,7 +181,7 @@ def _entry(state: CoordinatorState) -> dict[str, Any]:
 def _call_back(state: CoordinatorState) -> Outcome:
     effects: list[MachineEffect] = []
     for gone in state.dropped:
-        able = gone.device in state.fleet.here and gone.duty.failures < FAILURES_ALLOWED
+        able = gone.device in state.fleet.here - state.given_up
         if state.is_short and able:
             rest = tuple(one for one in state.dropped if one is not gone)
             state, more = _begin_attempt(attrs.evolve(state, dropped=rest), gone.duty.again())
@@ -197,12 +198,22 @@ def fail(state: CoordinatorState, device: DeviceId, reason: str, now: float) -> 
     if failed.failures < FAILURES_ALLOWED:
         begun, effects = _begin_attempt(state, failed.again())
         return begun, [happened("attempt failed", device=device, reason=reason), *effects]
-    text = f"{device} failed {failed.failures} times in round {state.round}: {reason}"
-    if not state.policy.drops:
-        return attrs.evolve(state, stage="finished"), [Halt(Exit.FLEET, text)]
-    # What it brought home did not serve: it has no part in the round until it is given one.
-    state = state.with_duty(attrs.evolve(failed, phase="training"))
-    return drop(state, device, f"it failed {failed.failures} times: {reason}", now)
+    return _failed_for_good(state, failed, reason, now)
+
+
+def _failed_for_good(state: CoordinatorState, duty: Duty, reason: str, now: float) -> Outcome:
+    """Gives a device up, or the run, where that waits for every device or has no quorum left."""
+    device, failures = duty.device, duty.failures
+    state = attrs.evolve(state, given_up=state.given_up | {device})
+    has_quorum = len(set(state.devices) - state.given_up) >= state.quorum
+    if state.policy.drops and has_quorum:
+        # What it brought home did not serve: it has no part in the round until it is given one.
+        state = state.with_duty(attrs.evolve(duty, phase="training"))
+        return drop(state, device, f"it failed {failures} times: {reason}", now)
+    text = f"{device} failed {failures} times in round {state.round}: {reason}"
+    if state.policy.drops:
+        text += f"; without it there is no quorum of {state.quorum}: mend it and resume"
+    return attrs.evolve(state, stage="finished"), [Halt(Exit.FLEET, text)]
 
 
 def closed(state: CoordinatorState, entry: dict[str, Any], now: float) -> Outcome:

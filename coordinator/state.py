@@ -63,6 +63,8 @@ class CoordinatorState:
     duties: Roll[DeviceId, Duty] = field(factory=Roll)
     dropped: tuple[Dropped, ...] = ()
     """The parts of this round that it goes on without."""
+    given_up: frozenset[DeviceId] = frozenset()
+    """Those that failed at this round as often as they may: it is made, or made again, without."""
     lingering: frozenset[tuple[DeviceId, AttemptKey]] = frozenset()
     """Attempts that were dropped while the server worked for them: it still does."""
     attempts_made: int = 0
@@ -101,7 +103,8 @@ class CoordinatorState:
     @property
     def present(self) -> frozenset[DeviceId]:
         """The devices that a plan may count on: lost ones too where rounds wait for them."""
-        return self.fleet.usable if self.policy.drops else self.fleet.expected
+        there = self.fleet.usable if self.policy.drops else self.fleet.expected
+        return there - self.given_up
 
     @property
     def looks_every_s(self) -> float:
@@ -125,14 +128,18 @@ class CoordinatorState:
 
     @property
     def is_forsaken(self) -> bool:
-        """Tells whether too few will ever come home, and others are there to make the round with.
+        """Tells whether the round is beyond hope, and others are there to make it with."""
+        return self._is_beyond_hope and len(self.present) >= self.quorum
+
+    @property
+    def _is_beyond_hope(self) -> bool:
+        """Tells whether too few will ever come home.
 
         Devices that are lost come back; those that took their leave may, but nobody waits for it.
         """
-        coming = self.fleet.expected
+        coming = self.fleet.expected - self.given_up
         back = sum(gone.device in coming for gone in self.dropped)
-        short = len(self.duties) + back < self.closing_quorum
-        return short and len(self.present) >= self.quorum
+        return len(self.duties) + back < self.closing_quorum
 
     @property
     def awaited(self) -> frozenset[DeviceId]:
@@ -141,14 +148,15 @@ class CoordinatorState:
         if self.stage == "gathering" and self.due is not None:
             return self.due - here
         if self.stage == "surveying":
-            return (
-                frozenset(self.devices) - here if len(self.present) < self.quorum else frozenset()
-            )
+            is_short = len(self.present) < self.quorum
+            return frozenset(self.devices) - here - self.given_up if is_short else frozenset()
         if self.stage != "training":
             return frozenset()
         at_work = {name for name, duty in self.duties.items() if not duty.is_home}
         gone = {one.device for one in self.dropped} if self.is_short else set()
-        return frozenset((at_work | gone) - here)
+        # Who never had a part in the round may be one to make it again with.
+        others = set(self.devices) if self._is_beyond_hope else set()
+        return frozenset((at_work | gone | others) - here - self.given_up)
 
     def standing(self, device: DeviceId) -> Standing:
         """Returns how a device stands."""

@@ -19,7 +19,7 @@ from coordinator.tasks import (
     ServeStep,
 )
 from runtime.effects import Halt, Record, Submit
-from runtime.events import Failed, Finished
+from runtime.events import Failed, Finished, Tick
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, Letter, RoundOrder, RoundResult, Step
 from runtime.machine_effects import Drop, MachineEffect, Send
@@ -51,12 +51,18 @@ class Coordinating:
         self.state = CoordinatorState("run", 5, devices, recipe, planner, frozenset({"fp32"}))
         self.effects: list[MachineEffect] = []
         self.opens_at_once = True
+        self.now_s = 1.0
 
     def on(self, event: MachineEvent) -> list[MachineEffect]:
-        self.state, effects = react(self.state, event, 1.0)
+        self.state, effects = react(self.state, event, self.now_s)
         self.effects += effects
         opening = tasks(effects, OpenRound) if self.opens_at_once else []
         return effects + [more for task in opening for more in self.on(Finished(task, None))]
+
+    def after(self, seconds: float) -> list[MachineEffect]:
+        """Lets time pass, and the machine look at the clock."""
+        self.now_s += seconds
+        return self.on(Tick())
 
     def receive(self, letter: Letter, device: DeviceId = ONE) -> list[MachineEffect]:
         return self.on(Received(device, letter))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import attrs
 import pytest
 
+from coordinator.machine import FAILURES_ALLOWED
 from coordinator.membership import FIRST_REST_S, LOSSES_BORNE, Member
 from coordinator.policy import Policy
-from coordinator.tasks import CloseRound, Prepare, Served, ServeStep
+from coordinator.tasks import Closed, CloseRound, OpenRound, Prepare, Served, ServeStep
 from runtime.config_rules import Rejected
 from runtime.effects import Submit
 from runtime.events import Finished
+from runtime.exits import Exit
+from runtime.ids import DeviceId
 from runtime.letters import Refusal, RoundResult, Step
 from runtime.machine_effects import CloseSession, MachineEffect, OpenSession
 from runtime.machine_events import Heard, Seen, Silent
@@ -20,6 +25,7 @@ from tests.machines.coordinating import (
     STEPS,
     TWO,
     Coordinating,
+    begun,
     birth,
     drops,
     events,
@@ -45,6 +51,14 @@ def train(made: Coordinating) -> list[MachineEffect]:
     for step in range(STEPS):
         made.step(attempt, step)
     return made.come_home(attempt)
+
+
+def refuse(made: Coordinating, device: DeviceId = TWO) -> list[MachineEffect]:
+    """Lets a board refuse its part until nobody asks it again; returns what the last one did."""
+    for _ in range(FAILURES_ALLOWED):
+        attempt = made.prepared(device).attempt
+        effects = made.receive(Refusal("run", attempt, "too big"), device)
+    return effects
 
 
 class TestDropping:
@@ -105,6 +119,90 @@ class TestDropping:
         assert made.state.standing(TWO) == "lost"
         assert events(made.on(Heard(TWO))) == ["online"]
         assert made.state.standing(TWO) == "training"
+
+
+class TestGivingUp:
+    """Boards that fail at a round as often as they may, where rounds go on without them."""
+
+    @pytest.mark.parametrize("is_home", [False, True])
+    def test_the_run_ends_when_no_quorum_is_left(self, is_home: bool) -> None:
+        made = dropping(attrs.evolve(DROP, quorum=2))
+        if is_home:
+            train(made)
+        (halt,) = halts(refuse(made))
+        assert halt.code is Exit.FLEET
+        assert halt.reason == (
+            "board-2 failed 5 times in round 1: board-2 refuses the round: too big; "
+            "without it there is no quorum of 2: mend it and resume"
+        )
+
+    def test_a_board_alone_is_not_asked_for_ever(self) -> None:
+        made = begun(ONE)
+        made.state = attrs.evolve(made.state, policy=DROP)
+        assert [one.code for one in halts(refuse(made, ONE))] == [Exit.FLEET]
+
+    def test_one_that_nobody_is_left_of_is_made_again_with_others(self) -> None:
+        made = dropping()
+        made.prepared(ONE)
+        made.on(Silent(ONE))
+        effects = refuse(made)
+        assert events(effects) == ["device dropped", "round made again"]
+        assert tasks(effects, OpenRound) == []
+        (opened,) = tasks(made.on(Heard(ONE)), OpenRound)
+        assert [one.device for one in opened.plan.assignments] == [ONE]
+        assert TWO not in opened.plan.counted_on, "a run that is resumed does not wait for it"
+
+    def test_its_failures_do_not_count_in_the_next_round(self) -> None:
+        made = dropping()
+        refuse(made)
+        (close,) = tasks(train(made), CloseRound)
+        (opened,) = tasks(made.on(Finished(close, Closed(0.5, 1.0, "hash"))), OpenRound)
+        assert [one.device for one in opened.plan.assignments] == [ONE, TWO]
+
+    def test_a_new_life_does_not_bring_it_back_into_the_round(self) -> None:
+        made = dropping()
+        refuse(made)
+        assert tasks(made.on(Seen(birth(TWO, 2))), Prepare) == []
+        assert tasks(train(made), CloseRound)[0].devices == (ONE,)
+
+    @pytest.mark.parametrize("word", ["lost", "left"])
+    def test_the_wait_for_others_has_its_limit(self, word: Literal["lost", "left"]) -> None:
+        made = dropping_three(attrs.evolve(DROP, quorum=2, wait_limit_s=10.0))
+        made.on(Seen(birth(THREE, status=word)))
+        if word == "lost":
+            made.on(Silent(THREE))
+        train(made)
+        assert halts(refuse(made)) == []
+        assert halts(made.after(1.0)) == []
+        (halt,) = halts(made.after(10.0))
+        assert halt.reason == f"round 1 waited 10 s for board-3 ({word})"
+
+    def test_so_has_the_wait_for_one_that_never_came(self) -> None:
+        made = dropping_three(attrs.evolve(DROP, quorum=2, wait_limit_s=10.0), THREE)
+        train(made)
+        refuse(made)
+        made.after(1.0)
+        (halt,) = halts(made.after(10.0))
+        assert halt.reason == "round 1 waited 10 s for board-3 (absent)"
+
+    def test_with_one_that_comes_the_round_is_made_again(self) -> None:
+        made = dropping_three(attrs.evolve(DROP, quorum=2), THREE)
+        train(made)
+        refuse(made)
+        (opened,) = tasks(made.on(Seen(birth(THREE))), OpenRound)
+        assert [one.device for one in opened.plan.assignments] == [ONE, THREE]
+
+
+THREE = DeviceId("board-3")
+
+
+def dropping_three(policy: Policy, *absent: DeviceId) -> Coordinating:
+    made = Coordinating(ONE, TWO, THREE)
+    made.state = attrs.evolve(made.state, policy=policy, due=frozenset({ONE, TWO}))
+    for device in (THREE, TWO, ONE):
+        if device not in absent:
+            made.on(Seen(birth(device)))
+    return made
 
 
 class TestLeaving:
