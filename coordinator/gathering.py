@@ -9,6 +9,7 @@ from coordinator.foresight import Foresight
 from coordinator.membership import Member, rest_s
 from coordinator.plan import Plan
 from coordinator.planning.solution import Infeasible
+from coordinator.profiling.survey import PROBE_LIMIT_S
 from coordinator.profiling.survey import Outcome as Surveyed
 from coordinator.roll import Roll
 from coordinator.state import CoordinatorState, Outcome
@@ -106,6 +107,9 @@ def _stands(state: CoordinatorState, member: Member, now: float) -> Outcome:
         state, more = drop(state, birth.device, "it took its leave", now)
         return state, [*effects, CloseSession(birth.device), *more]
     if member.is_here and not (known and known.is_here):
+        if known and known.lost_at_s is not None and state.survey:
+            survey = state.survey.away(birth.device, known.lost_at_s, now)
+            state = attrs.evolve(state, survey=survey)
         state, more = settle(state)
         effects += more
     return state, effects
@@ -144,7 +148,7 @@ def open_when_ready(state: CoordinatorState, now: float) -> Outcome:
     state, effects = _measure(state)
     if not _is_complete(state, now):
         return state, effects
-    if state.measures and not all(map(state.measures.settled, state.present)):
+    if not _is_measured(state, now):
         return state, effects
     if state.survey and state.survey.preparing:
         # For a device that is gone: compiling beside steps would give these other bits.
@@ -159,7 +163,20 @@ def _is_complete(state: CoordinatorState, now: float) -> bool:
         return False
     if state.stage == "surveying" or state.is_gathered:
         return True
-    limit_s = state.policy.gathers_for_s(is_resumed=state.due is not None)
+    return _has_gathered_long(state, now)
+
+
+def _is_measured(state: CoordinatorState, now: float) -> bool:
+    # No limit cuts the probes of a board short that is here: they have one of their own.
+    if state.measures is None:
+        return True
+    here_only = state.stage == "gathering" and _has_gathered_long(state, now)
+    waits_for = state.present & state.fleet.here if here_only else state.present
+    return all(map(state.measures.settled, waits_for)) and len(state.measured) >= state.quorum
+
+
+def _has_gathered_long(state: CoordinatorState, now: float) -> bool:
+    limit_s = state.gathers_for_s
     return limit_s is not None and now - state.gathers_since_s >= limit_s
 
 
@@ -181,6 +198,18 @@ def surveyed(state: CoordinatorState, outcome: Surveyed) -> Outcome:
     """Takes a step of the survey."""
     survey, effects = outcome
     return attrs.evolve(state, survey=survey), effects
+
+
+def unanswered(state: CoordinatorState, now: float) -> Outcome:
+    """Goes on without the probes that devices had time to answer, and did not."""
+    effects: list[MachineEffect] = []
+    overdue = state.survey.overdue(state.fleet.here, now) if state.survey else ()
+    for device in overdue:
+        assert state.survey is not None
+        refused = state.survey.refused(device, f"no answer came within {PROBE_LIMIT_S:.0f} s")
+        state, more = surveyed(state, refused) if refused else (state, [])
+        effects += more
+    return state, effects
 
 
 def foresee(state: CoordinatorState) -> CoordinatorState:

@@ -25,7 +25,14 @@ from coordinator.course import (
     settle,
     worked,
 )
-from coordinator.gathering import foresee, leased, open_when_ready, saw_device, surveyed
+from coordinator.gathering import (
+    foresee,
+    leased,
+    open_when_ready,
+    saw_device,
+    surveyed,
+    unanswered,
+)
 from coordinator.state import ANNOUNCE_EVERY_S, CoordinatorState, Outcome
 from coordinator.tasks import (
     Closed,
@@ -128,6 +135,8 @@ def _looked(state: CoordinatorState, now: float) -> Outcome:
         state = attrs.evolve(state, announces_at_s=now + ANNOUNCE_EVERY_S)
         effects.insert(0, Announce(state.presence))
     state = attrs.evolve(state, fleet=state.fleet.rested(now))
+    state, more = unanswered(state, now)
+    effects += more
     deadline_s = state.policy.round_deadline_s
     if deadline_s is not None and now - state.trains_since_s >= deadline_s:
         state, more = drop_late(state, now)
@@ -230,7 +239,7 @@ def _finished(state: CoordinatorState, task: Any, result: Any, now: float) -> Ou
             return worked(state, assignment.device, attempt)
         case PrepareProbe(assignment), PreparedProbe() if state.survey:
             position = state.positions.get(assignment.device, 0)
-            return surveyed(state, state.survey.prepared(task, result, position))
+            return surveyed(state, state.survey.prepared(task, result, position, now))
         case Collect(device, attempt), _:
             duty = state.duties.get(device)
             if duty and (duty.attempt, duty.phase) == (attempt, "collecting"):

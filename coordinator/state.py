@@ -107,6 +107,18 @@ class CoordinatorState:
         return there - self.given_up
 
     @property
+    def measured(self) -> frozenset[DeviceId]:
+        """Those of them that are measured; all of them, where the plan does not hang on that."""
+        if self.measures is None:
+            return self.present
+        return frozenset(filter(self.measures.settled, self.present))
+
+    @property
+    def gathers_for_s(self) -> float | None:
+        """How long the first round waits for devices; None is for ever."""
+        return self.policy.gathers_for_s(is_resumed=self.due is not None)
+
+    @property
     def looks_every_s(self) -> float:
         """How often the machine looks at the clock."""
         return _LOOK_S if self.policy.hurries else ANNOUNCE_EVERY_S
@@ -145,11 +157,12 @@ class CoordinatorState:
     def awaited(self) -> frozenset[DeviceId]:
         """The devices that the round cannot go on without, and that are not there."""
         here = self.fleet.here
-        if self.stage == "gathering" and self.due is not None:
-            return self.due - here
+        if self.stage == "gathering":
+            return ((self.due or frozenset()) | self._unmeasured) - here
         if self.stage == "surveying":
             is_short = len(self.present) < self.quorum
-            return frozenset(self.devices) - here - self.given_up if is_short else frozenset()
+            absent = set(self.devices) - self.given_up if is_short else set()
+            return frozenset((absent | self._unmeasured) - here)
         if self.stage != "training":
             return frozenset()
         at_work = {name for name, duty in self.duties.items() if not duty.is_home}
@@ -157,6 +170,17 @@ class CoordinatorState:
         # Who never had a part in the round may be one to make it again with.
         others = set(self.devices) if self._is_beyond_hope else set()
         return frozenset((at_work | gone | others) - here - self.given_up)
+
+    @property
+    def _unmeasured(self) -> frozenset[DeviceId]:
+        """Those that are not measured yet, as far as the round does not begin without them.
+
+        The first one does when it has gathered for long enough, and has a quorum of others.
+        """
+        measured = self.measured
+        goes_on = self.stage == "gathering" and self.gathers_for_s is not None
+        is_needed = not goes_on or len(measured) < self.quorum
+        return self.present - measured if is_needed else frozenset()
 
     def standing(self, device: DeviceId) -> Standing:
         """Returns how a device stands."""
@@ -192,7 +216,7 @@ class CoordinatorState:
             survey.profiles,
             survey.server,
             self.plan,
-            self.present,
+            self.measured,
             rounds_left,
             survey.opening.value,
             survey.closing.value,

@@ -50,7 +50,7 @@ class Measured(Finding):
 
 @frozen
 class ProbeFailed(Finding):
-    """The device, or the compiler, cannot do the cut."""
+    """The device, or the compiler, cannot do the cut, or no answer came."""
 
     event = "probe failed"
     reason: str

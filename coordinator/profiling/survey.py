@@ -36,6 +36,8 @@ BALLAST_BYTES = 64 * 1024
 """What the first probe carries there and back, so that the link is measured both ways."""
 _BALLAST_S = 0.5
 LARGEST_BALLAST_BYTES = 2 * 1024 * 1024
+PROBE_LIMIT_S = 600.0
+"""Probes take seconds, minutes on slow links: who is here and has one for so long hangs."""
 
 
 class Surveyor(Protocol):
@@ -69,6 +71,8 @@ class Survey:
     pending: Mapping[DeviceId, tuple[Assignment, ...]] = field(factory=dict)
     asked: Mapping[DeviceId, PrepareProbe] = field(factory=dict)
     preparing: frozenset[PrepareProbe] = frozenset()
+    sent_at_s: Mapping[DeviceId, float] = field(factory=dict)
+    """When the last probe went to each device, later by as long as the device was lost since."""
     lives: Mapping[DeviceId, int] = field(factory=dict)
     """Of devices that the coordinator before us measured, the life that it did."""
     opening: Tracked = field(factory=Tracked)
@@ -120,17 +124,41 @@ class Survey:
         begun = self._with(device, profile, () if known.refused else tuple(probes))
         return begun._next(device, attempt, birth.incarnation)
 
-    def prepared(self, task: PrepareProbe, result: PreparedProbe, position: int) -> Outcome:
+    def prepared(
+        self, task: PrepareProbe, result: PreparedProbe, position: int, now: float
+    ) -> Outcome:
         """Sends a probe that is ready, unless nobody waits for it any more."""
         rested = self._rested(task)
         if not self._in_hand(task):
             return rested, []
         load = self.surveyor.server_load(task.assignment)
-        noted = attrs.evolve(rested, server=self.server.with_probe(load, result.worked_s))
         device, cut = task.assignment.device, task.assignment.cut
+        noted = attrs.evolve(
+            rested,
+            server=self.server.with_probe(load, result.worked_s),
+            sent_at_s={**self.sent_at_s, device: now},
+        )
         served = ProbeServed(device, task.life, cut, result.worked_s)
         probe = Probe(self._order(task, result, position), bytes(self._ballast_bytes(device)))
         return noted, [served.record(), Send(device, probe)]
+
+    def away(self, device: DeviceId, lost_at_s: float, now: float) -> Survey:
+        """Returns the survey after a device was lost for a while, in which it cannot answer."""
+        sent_at_s = self.sent_at_s.get(device)
+        if sent_at_s is None:
+            return self
+        away_s = now - max(lost_at_s, sent_at_s)
+        return attrs.evolve(self, sent_at_s={**self.sent_at_s, device: sent_at_s + away_s})
+
+    def overdue(self, here: Iterable[DeviceId], now: float) -> list[DeviceId]:
+        """Returns the devices among those here that had a probe for too long."""
+        waiting = set(here) & {name for name, probes in self.pending.items() if probes}
+        return sorted(
+            name
+            for name in waiting
+            if self.asked[name] not in self.preparing
+            and now - self.sent_at_s[name] >= PROBE_LIMIT_S
+        )
 
     def reported(
         self, device: DeviceId, letter: ProbeReport, traffic: Traffic, now: float

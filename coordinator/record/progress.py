@@ -184,7 +184,7 @@ def news(event: Mapping[str, Any]) -> str | None:
             return f"{device or 'coordinator'}: contested: {reason}"
         case "round made again":
             return f"round {event['round']}: nothing is left of it; it is made again"
-        case "refused" | "attempt failed" as what:
+        case "refused" | "attempt failed" | "probe failed" as what:
             return f"{device}: {what}: {reason}"
         case "trial":
             return f"trial: {_named(event)}: {_incident(event)}"

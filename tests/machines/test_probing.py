@@ -7,17 +7,39 @@ from typing import Any
 import attrs
 import pytest
 
+from coordinator.planning.solution import NOT_HERE, LeftOut
 from coordinator.policy import Policy
 from coordinator.profiling.device_profile import DeviceProfile
-from coordinator.profiling.survey import BALLAST_BYTES
+from coordinator.profiling.recall import recalled
+from coordinator.profiling.survey import BALLAST_BYTES, PROBE_LIMIT_S
 from coordinator.profiling.tracked import Tracked
-from coordinator.tasks import OpenRound, Prepare, Prepared, PreparedProbe, PrepareProbe
+from coordinator.tasks import (
+    Closed,
+    CloseRound,
+    OpenRound,
+    Prepare,
+    Prepared,
+    PreparedProbe,
+    PrepareProbe,
+)
+from runtime.effects import Record
 from runtime.events import Failed, Finished
+from runtime.exits import Exit
 from runtime.letters import AttemptKey, DeviceReport, Probe, ProbeReport, Refusal
 from runtime.machine_effects import MachineEffect
 from runtime.machine_events import Heard, Seen, Silent
 from runtime.presence import PULSING_MINOR
-from tests.machines.coordinating import Coordinating, birth, drops, events, letters, tasks
+from tests.machines.coordinating import (
+    STEPS,
+    Coordinating,
+    birth,
+    drops,
+    events,
+    halts,
+    letters,
+    of,
+    tasks,
+)
 from tests.profiling.live_world import CUTS, LiveWorld, steady
 
 READY = PreparedProbe(Prepared("digest", {}), 0.1)
@@ -36,7 +58,7 @@ class Probing(Coordinating):
         assert world.survey is not None
         self.state = attrs.evolve(
             self.state, planner=world.planner, survey=attrs.evolve(world.survey, run="run"),
-            policy=attrs.evolve(policy, gather_limit_s=0.0001),
+            policy=attrs.evolve(policy, gather_limit_s=policy.gather_limit_s or 0.0001),
         )  # fmt: skip
 
     def born(self, device: Any, incarnation: int = 1) -> PrepareProbe:
@@ -60,6 +82,124 @@ class Probing(Coordinating):
 
     def last_prepared(self, device: Any) -> PrepareProbe:
         return [t for t in tasks(self.effects, PrepareProbe) if t.assignment.device == device][-1]
+
+    def surveying(self) -> None:
+        """Closes a round with both, after which one of them comes as another board."""
+        first, second = self.born(self.one), self.born(self.two)
+        self.measured(first)
+        (opened,) = tasks(self.measured(second), OpenRound)
+        self.on(Finished(opened, None))
+        for device in (self.one, self.two):
+            attempt = self.prepared(device).attempt
+            for step in range(STEPS):
+                self.step(attempt, step, device)
+            effects = self.come_home(attempt, device)
+        (close,) = tasks(effects, CloseRound)
+        self.on(Seen(birth(self.two, protocol=PULSING_MINOR, status="left")))
+        self.on(Seen(birth(self.two, 2, protocol=PULSING_MINOR)))
+        self.on(Finished(close, Closed(0.5, 1.0, "hash")))
+        assert self.state.stage == "surveying"
+
+
+class TestLimits:
+    """Boards that do not let themselves be measured, while others are."""
+
+    def test_the_wait_for_one_that_is_lost_between_rounds_has_the_limit_of_a_round(self) -> None:
+        made = Probing(Policy(wait_limit_s=20.0))
+        made.surveying()
+        made.on(Silent(made.two))
+        assert halts(made.after(1.0)) == []
+        (halt,) = halts(made.after(20.0))
+        assert halt.code is Exit.FLEET
+        assert halt.reason == f"round 2 waited 20 s for {made.two} (lost)"
+
+    def test_so_has_that_of_the_first_round_where_no_time_is_set_to_gather(self) -> None:
+        made = Probing(Policy(wait_limit_s=20.0))
+        made.state = attrs.evolve(made.state, policy=Policy(wait_limit_s=20.0))
+        first, _ = made.born(made.one), made.born(made.two)
+        made.on(Silent(made.two))
+        assert tasks(made.measured(first), OpenRound) == []
+        made.after(1.0)
+        (halt,) = halts(made.after(20.0))
+        assert halt.reason == f"round 1 waited 20 s for {made.two} (lost)"
+
+    def test_a_limit_of_gathering_begins_without_one_that_is_lost(self) -> None:
+        made = Probing(Policy(gather_limit_s=30.0, wait_limit_s=20.0))
+        first, second = made.born(made.one), made.born(made.two)
+        made.on(Finished(second, READY))
+        made.on(Silent(made.two))
+        assert tasks(made.measured(first), OpenRound) == []
+        assert tasks(made.after(25.0), OpenRound) == []
+        (opened,) = tasks(made.after(5.0), OpenRound)
+        assert [one.device for one in opened.plan.assignments] == [made.one]
+        assert opened.plan.left_out == (LeftOut(made.two, NOT_HERE),)
+
+    def test_but_not_without_a_quorum_of_those_that_are_measured(self) -> None:
+        made = Probing(Policy(quorum=2, gather_limit_s=30.0, wait_limit_s=20.0))
+        first, second = made.born(made.one), made.born(made.two)
+        made.on(Finished(second, READY))
+        made.on(Silent(made.two))
+        made.measured(first)
+        made.after(1.0)
+        assert tasks(made.effects, OpenRound) == []
+        assert len(halts(made.after(30.0))) == 1
+
+    def test_without_limits_a_lost_board_is_waited_for_and_an_answer_counts_when_it_comes(
+        self,
+    ) -> None:
+        made = Probing(Policy())
+        made.surveying()
+        probe = made.last_prepared(made.two)
+        made.on(Finished(probe, READY))
+        made.on(Silent(made.two))
+        for _ in range(10):
+            made.after(PROBE_LIMIT_S)
+        made.on(Heard(made.two))
+        made.after(PROBE_LIMIT_S - 1.0)
+        assert "probe failed" not in events(made.effects)
+        assert made.state.stage == "surveying"
+        assert tasks(made.measured(probe), OpenRound) != []
+
+    @pytest.mark.parametrize("policy", [DROP, Policy()])
+    def test_one_that_is_here_and_never_answers_is_planned_without(self, policy: Policy) -> None:
+        made = Probing(policy)
+        first, second = made.born(made.one), made.born(made.two)
+        made.on(Finished(second, READY))
+        assert tasks(made.measured(first), OpenRound) == []
+        assert tasks(made.after(PROBE_LIMIT_S - 1.0), OpenRound) == []
+        effects = made.after(1.0)
+        assert events(effects) == ["probe failed"]
+        (opened,) = tasks(effects, OpenRound)
+        assert [one.device for one in opened.plan.assignments] == [made.one]
+        assert "no answer came within 600 s" in opened.plan.left_out[0].reason
+        assert drops(made.reports(second)) == ["stale ProbeReport"]
+
+    def test_between_rounds_it_is_left_out_as_well(self) -> None:
+        made = Probing(Policy())
+        made.surveying()
+        made.on(Finished(made.last_prepared(made.two), READY))
+        (opened,) = tasks(made.after(PROBE_LIMIT_S), OpenRound)
+        assert [one.device for one in opened.plan.assignments] == [made.one]
+
+    def test_every_probe_has_the_time(self) -> None:
+        made = Probing()
+        probe = made.born(made.two)
+        made.on(Finished(probe, READY))
+        made.after(PROBE_LIMIT_S - 1.0)
+        (following,) = tasks(made.reports(probe), PrepareProbe)
+        made.after(PROBE_LIMIT_S)
+        made.on(Finished(following, READY))
+        assert events(made.after(PROBE_LIMIT_S - 1.0)) == []
+        assert events(made.after(1.0)) == ["probe failed"]
+
+    def test_a_resumed_run_knows_who_did_not_answer(self) -> None:
+        made = Probing()
+        made.on(Finished(made.born(made.two), READY))
+        made.after(PROBE_LIMIT_S)
+        assert made.state.survey is not None
+        entries = [one.entry for one in of(made.effects, Record) if one.stream == "events"]
+        again = recalled(Probing().state.survey or made.state.survey, entries)
+        assert again.profiles[made.two].refused == made.state.survey.profiles[made.two].refused
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -146,5 +286,5 @@ def test_the_first_probe_is_small_whatever_a_round_told_of_the_link() -> None:
     survey = attrs.evolve(made.state.survey, profiles=told)
     survey, effects = survey.begin(birth(made.two), AttemptKey(2, 0))
     (probe,) = tasks(effects, PrepareProbe)
-    _, effects = survey.prepared(probe, READY, 0)
+    _, effects = survey.prepared(probe, READY, 0, 1.0)
     assert [len(one.ballast) for one in letters(effects, Probe)] == [BALLAST_BYTES]
