@@ -21,7 +21,7 @@ from tests.faults.shrink import shrink
 
 SEEDS = range(60)
 TELLING = range(560, 660)
-"""Seeds in which planted defects show soon, the last one in the 24th; the rarest in one of 75."""
+"""Seeds in which planted defects show, the last one in the 88th; the rarest in one of 100."""
 
 
 @pytest.fixture
