@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from attrs import evolve, field, frozen
@@ -138,7 +138,7 @@ class LivePlanner:
             ),
             uplink_bytes_per_s=link.up_bytes_per_s,
             downlink_bytes_per_s=link.down_bytes_per_s,
-            memory_bytes=profile.memory_bytes,
+            memory_bytes=_room_bytes(profile, [costs[cut] for cut in possible]),
         )
 
     def _pace(self, link: Link, costs: CutCosts, profile: DeviceProfile) -> float:
@@ -214,6 +214,15 @@ def _option(costs: CutCosts, step: StepTime, server_s: float, up: Way, down: Way
     """Returns an option with what letters wait for before they flow, whatever the rates."""
     waits_s = up.wait_s(costs.up_bytes), down.wait_s(costs.down_bytes)
     return costs.option(step.forward_s, step.backward_s, server_s, *waits_s)
+
+
+def _room_bytes(profile: DeviceProfile, possible: Sequence[CutCosts]) -> float:
+    """Returns what a board has for programs: no less than those take that ran in its probes.
+
+    They are counted by the estimate that options are held against.
+    """
+    ran = [one.device_memory_bytes for one in possible if one.cut in profile.probed]
+    return max([profile.memory_bytes, *ran])
 
 
 def _as_measured(plan: DevicePlan, local_steps: int) -> RoundTerms:
