@@ -119,7 +119,7 @@ class LivePlanner:
     ) -> DeviceProblem:
         batch = self.survey.batches[device]
         costs, loads = self._costs[batch], self.survey.loads[batch]
-        possible = tuple(cut.name for cut in self.survey.before(profile.refused))
+        possible = tuple(cut.name for cut in self.survey.offered(profile))
         link = Link(
             profile.uplink.value or _UNSEEN_BYTES_PER_S,
             profile.downlink.value or _UNSEEN_BYTES_PER_S,

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from coordinator.cut_codecs import CutCodecs
 from coordinator.plan import Assignment
+from coordinator.profiling.device_profile import DeviceProfile
 from coordinator.profiling.time_model import Load
 from runtime.emulation_spec import TRAINING_FACTOR
 from runtime.ids import DeviceId
@@ -26,6 +27,8 @@ LoadsAt = Mapping[int, Mapping[str, Load]]
 @frozen
 class CutSurvey:
     """Chooses what to probe: the shallowest, a middle and the deepest cut that fit a board.
+
+    Where one of them is refused, further probes halve what lies between it and those that ran.
 
     `cuts` are those to choose from, in order from input to output, the whole model last if it is
     one of them; `flops_per_sample` is the whole model's. `known` are more, which plans may name
@@ -55,7 +58,32 @@ class CutSurvey:
             return None
         return self.codecs.assignment(device, cut, self.batches[device])
 
-    def before(self, refused: Container[str]) -> tuple[Cut, ...]:
+    def nearer(self, device: DeviceId, profile: DeviceProfile) -> tuple[Assignment, ...]:
+        """Returns a probe half-way between the deepest cut that ran and the first refused.
+
+        There is none where nothing was refused, or no cut that seems to fit lies between them.
+        """
+        batch, known = self.batches[device], len(self.offered(profile))
+        between = [
+            cut
+            for cut in self._before(profile.refused)[known:]
+            if cut.training_memory_bytes(batch) <= profile.memory_bytes
+        ]
+        half_way = between[len(between) // 2 :][:1]
+        return tuple(self.codecs.assignment(device, cut.name, batch) for cut in half_way)
+
+    def offered(self, profile: DeviceProfile) -> tuple[Cut, ...]:
+        """Returns the cuts that plans may give a board: once it refused one, up to what ran.
+
+        Whatever it was refused for may lie in front of the cut that was, but not in what ran.
+        """
+        before = self._before(profile.refused)
+        if before == self.cuts:
+            return before
+        ran = [place for place, cut in enumerate(before, 1) if cut.name in profile.probed]
+        return before[: max(ran, default=0)]
+
+    def _before(self, refused: Container[str]) -> tuple[Cut, ...]:
         """Returns the cuts in front of the first that is refused: deeper ones hold its layers."""
         return tuple(takewhile(lambda cut: cut.name not in refused, self.cuts))
 

@@ -1,7 +1,8 @@
 """Measuring a fleet: every board is probed once, every round of it is noted.
 
-Probes run one after the other on each device, the shallowest cut first; one that is refused ends
-them, since deeper cuts ask for more. A new life of the same board goes on where the last one ended:
+Probes run one after the other on each device, the shallowest cut first. After one that is refused,
+deeper cuts are not asked for, since they ask for more; shallower ones are, until it is known which
+is the deepest that runs. A new life of the same board goes on where the last one ended:
 others wait for what is measured between rounds.
 """
 
@@ -45,6 +46,9 @@ class Surveyor(Protocol):
 
     def probes(self, birth: DevicePresence) -> tuple[Assignment, ...]:
         """Returns the cuts to probe on a device, the shallowest first."""
+
+    def nearer(self, device: DeviceId, profile: DeviceProfile) -> tuple[Assignment, ...]:
+        """Returns the probe that tells more of what a device refuses, if there is one to make."""
 
     def part(self, device: DeviceId, cut: str) -> Assignment | None:
         """Returns what is asked of a device at a cut, None where there is no such."""
@@ -193,10 +197,11 @@ class Survey:
         probes = self.pending.get(device)
         if not probes:
             return None
-        cut = probes[0].cut
-        failed = ProbeFailed(device, self.asked[device].life, cut, reason)
+        cut, asked = probes[0].cut, self.asked[device]
+        failed = ProbeFailed(device, asked.life, cut, reason)
         profile = self.profiles[device].with_refusal(cut, reason)
-        return self._with(device, profile, ()), [failed.record()]
+        after, effects = self._with(device, profile, ())._next(device, asked.attempt, asked.life)
+        return after, [failed.record(), *effects]
 
     def failed(self, task: PrepareProbe, reason: str) -> Outcome:
         """Notes a probe that could not even be prepared."""
@@ -237,10 +242,12 @@ class Survey:
     def _with(
         self, device: DeviceId, profile: DeviceProfile, probes: tuple[Assignment, ...]
     ) -> Survey:
+        """Returns the survey with a profile and the probes to come, or that which it asks for."""
+        left = probes or self.surveyor.nearer(device, profile)
         return attrs.evolve(
             self,
             profiles={**self.profiles, device: profile},
-            pending={**self.pending, device: probes},
+            pending={**self.pending, device: left},
         )
 
     def _next(self, device: DeviceId, attempt: AttemptKey, life: int) -> Outcome:

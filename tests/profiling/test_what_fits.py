@@ -72,3 +72,24 @@ class TestMemory:
 
     def test_what_needs_no_more_than_a_cut_that_was_probed_fits_too(self) -> None:
         assert offered(probed("shallow", "middle", memory_bytes=1.0)) == ["shallow", "middle"]
+
+
+class TestRefusal:
+    def test_who_refuses_nothing_may_have_cuts_behind_those_that_ran(self) -> None:
+        assert offered(probed("shallow")) == ["shallow", "middle", "deep"]
+
+    @pytest.mark.parametrize("refused", ["middle", "deep"])
+    def test_who_refused_a_cut_is_offered_what_ran_and_no_more(self, refused: str) -> None:
+        assert offered(probed("shallow").with_refusal(refused, "too big")) == ["shallow"]
+
+    def test_cuts_in_front_of_one_that_ran_are_offered(self) -> None:
+        refusing = probed("middle").with_refusal("deep", "too big")
+        assert offered(refusing) == ["shallow", "middle"]
+
+    def test_what_lies_between_is_probed_where_it_seems_to_fit(self) -> None:
+        refusing = probed("shallow").with_refusal("deep", "too big")
+        nearer = live_planner().survey.nearer
+        assert [one.cut for one in nearer(ONE, refusing)] == ["middle"]
+        assert nearer(ONE, attrs.evolve(refusing, memory_bytes=60_000.0)) == ()
+        assert nearer(ONE, probed("shallow", "middle").with_refusal("deep", "too big")) == ()
+        assert nearer(ONE, probed("shallow")) == ()

@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve, frozen
 
 from coordinator.plan import Assignment
+from coordinator.profiling.device_profile import DeviceProfile
 from coordinator.profiling.survey import Survey
 from coordinator.profiling.time_model import Load
 from coordinator.simulation.conditions import Conditions, SlowFrom
@@ -23,6 +24,9 @@ class Surveyor:
 
     def probes(self, birth: DevicePresence) -> tuple[Assignment, ...]:
         return tuple(self.part(birth.device, cut) for cut in ("block1", "block3"))
+
+    def nearer(self, device: DeviceId, profile: DeviceProfile) -> tuple[Assignment, ...]:
+        return ()
 
     def device_load(self, assignment: Assignment) -> Load:
         flops = TRACED.cut(assignment.cut).device_flops_per_sample * assignment.batch
