@@ -25,6 +25,7 @@ from coordinator.course import (
     settle,
     worked,
 )
+from coordinator.duty import Duty
 from coordinator.gathering import (
     foresee,
     leased,
@@ -210,10 +211,17 @@ def _received(
             collected = duty.came_home(letter, traffic, now)
             collect = Collect(peer, duty.attempt, letter.samples, letter.tensors)
             return state.with_duty(collected), [Submit(collect)]
-        case Refusal():
-            return fail(state, peer, f"{peer} refuses the round: {letter.reason}", now)
+        case Refusal(reason=reason) if duty:
+            return _refused(state, duty, reason, now)
         case _:
             return state, [_stale(peer, letter)]
+
+
+def _refused(state: CoordinatorState, duty: Duty, reason: str, now: float) -> Outcome:
+    """Ends an attempt that its device refused; after the last one, plans ask less of the device."""
+    if state.survey and duty.failures + 1 >= FAILURES_ALLOWED:
+        state = attrs.evolve(state, survey=state.survey.unable(duty.assignment, reason))
+    return fail(state, duty.device, f"{duty.device} refuses the round: {reason}", now)
 
 
 def _stale(peer: DeviceId, letter: Letter) -> Drop:

@@ -9,7 +9,7 @@ others wait for what is measured between rounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -49,6 +49,9 @@ class Surveyor(Protocol):
 
     def nearer(self, device: DeviceId, profile: DeviceProfile) -> tuple[Assignment, ...]:
         """Returns the probe that tells more of what a device refuses, if there is one to make."""
+
+    def offered(self, profile: DeviceProfile) -> Sequence[object]:
+        """Returns what plans may give a device."""
 
     def part(self, device: DeviceId, cut: str) -> Assignment | None:
         """Returns what is asked of a device at a cut, None where there is no such."""
@@ -202,6 +205,17 @@ class Survey:
         profile = self.profiles[device].with_refusal(cut, reason)
         after, effects = self._with(device, profile, ())._next(device, asked.attempt, asked.life)
         return after, [failed.record(), *effects]
+
+    def unable(self, part: Assignment, reason: str) -> Survey:
+        """Returns the survey after a device would not do its part of a round, time and again.
+
+        Its profile learns that only where a shallower cut is left: one more try costs less than a
+        board that has no part in the run any more.
+        """
+        profile = self.profiles.get(part.device, DeviceProfile()).with_refusal(part.cut, reason)
+        if not self.settled(part.device) or not self.surveyor.offered(profile):
+            return self
+        return attrs.evolve(self, profiles={**self.profiles, part.device: profile})
 
     def failed(self, task: PrepareProbe, reason: str) -> Outcome:
         """Notes a probe that could not even be prepared."""

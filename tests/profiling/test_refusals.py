@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from attrs import define, frozen
 
+from coordinator.policy import Policy
 from coordinator.tasks import Prepare, PrepareProbe
 from device_agent.tasks import Begin
 from runtime.errors import ProgramError
@@ -18,6 +19,7 @@ from runtime.program import WHOLE_MODEL
 from tests.profiling.live_world import CUTS, WHOLE, LiveWorld, PacedLaboratory, steady
 
 ONE = DeviceId("board-0")
+DROP = Policy(lost="drop", quorum=1)
 FAST = steady(1e11)
 """So fast that the deepest cut suits it best."""
 
@@ -70,11 +72,16 @@ class UnableLaboratory:
 
 
 def world_of(
-    *cuts: str, boards: int = 1, probes_well: bool = False, compiler: bool = False
+    *cuts: str,
+    boards: int = 1,
+    policy: Policy | None = None,
+    probes_well: bool = False,
+    compiler: bool = False,
 ) -> LiveWorld:
     """Returns a world of fast boards in which these cuts cannot be run."""
     world = LiveWorld(*[FAST] * boards, rounds=3, cuts=(*CUTS, WHOLE))
     world.laboratory = UnableLaboratory(world.paced, frozenset(cuts), probes_well, compiler)
+    world.policy = policy or world.policy
     world.start_all()
     return world
 
@@ -98,3 +105,17 @@ class TestProbes:
         assert [name for _, name in world.told("probe failed")] == asked
         assert world.told("attempt failed") == []
         assert set(world.cuts_of(ONE)) == {cut}
+
+
+class TestRounds:
+    def test_a_board_that_was_dropped_for_refusing_is_given_a_shallower_cut(self) -> None:
+        world = world_of("deep", WHOLE_MODEL, boards=2, policy=DROP, probes_well=True)
+        assert world.run().code is Exit.OK
+        (first, *_, last) = world.records.streams["rounds"]
+        assert ONE not in first["devices"]
+        assert last["devices"][ONE]["cut"] == "shallow"
+
+    def test_without_a_quorum_the_run_ends(self) -> None:
+        halt = world_of("deep", WHOLE_MODEL, policy=DROP, probes_well=True).run()
+        assert halt.code is Exit.FLEET
+        assert "no way to run" in halt.reason

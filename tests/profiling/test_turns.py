@@ -5,11 +5,11 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from coordinator.plan import Knowledge, Plan
+from coordinator.plan import Knowledge
 from coordinator.planning.live_planner import LivePlanner
 from coordinator.planning.planners import SOLVERS
+from coordinator.planning.problem import Problem
 from coordinator.planning.solution import Infeasible
-from runtime.ids import DeviceId
 from tests.profiling.live_world import LiveWorld, steady
 
 BOARDS = ("board-0", "board-1", "board-2")
@@ -41,23 +41,38 @@ def test_a_turn_takes_what_was_foretold() -> None:
         assert entry["duration_s"] == pytest.approx(entry["predicted_s"], rel=0.15)
 
 
+def small(problem: Problem, *names: str) -> Problem:
+    """Returns the problem with boards that nothing fits."""
+    devices = (
+        attrs.evolve(one, memory_bytes=1.0) if one.id in names else one for one in problem.devices
+    )
+    return attrs.evolve(problem, devices=tuple(devices))
+
+
+def all_at_once() -> tuple[LivePlanner, Problem]:
+    """Returns the planner that gives turns, and the problem of all boards."""
+    world = world_in_turns(rounds=1)
+    planner, known = world.planner, world.measured.profiles
+    assert isinstance(planner, LivePlanner)
+    knowledge = Knowledge(known, present=frozenset(known))
+    return planner, attrs.evolve(planner, turns=False).problem(1, knowledge)[1]
+
+
 @pytest.mark.parametrize("round", [1, 2, 3])
 def test_a_board_that_no_cut_fits_has_no_turn(round: int) -> None:
-    world = world_in_turns(rounds=1)
-    known, small_board = world.measured.profiles, DeviceId(BOARDS[1])
-    small = attrs.evolve(known[small_board], memory_bytes=1.0)
-    knowledge = Knowledge({**known, small_board: small}, present=frozenset(known))
-    plan = world.planner.plan(round, knowledge)
-    assert isinstance(plan, Plan)
+    planner, problem = all_at_once()
+    left_out, alone = planner._in_turn(round, small(problem, BOARDS[1]))
     turns = (BOARDS[0], BOARDS[2])
-    assert [one.device for one in plan.assignments] == [turns[(round - 1) % 2]]
-    assert "its smallest option" in {o.device: o.reason for o in plan.left_out}[small_board]
+    assert [one.id for one in alone.devices] == [turns[(round - 1) % 2]]
+    assert (
+        "its smallest option" in {one.device: one.reason for one in left_out}[problem.devices[1].id]
+    )
 
 
 def test_where_no_cut_fits_any_board_the_reasons_are_told() -> None:
-    world = world_in_turns(rounds=1)
-    known = world.measured.profiles
-    small = {name: attrs.evolve(one, memory_bytes=1.0) for name, one in known.items()}
-    answer = world.planner.plan(2, Knowledge(small, present=frozenset(known)))
+    planner, problem = all_at_once()
+    left_out, rest = planner._in_turn(2, small(problem, *BOARDS))
+    answer = planner.solver.solve(rest)
     assert isinstance(answer, Infeasible)
+    assert left_out == ()
     assert all(f"{name}: its smallest option" in answer.reason for name in BOARDS)

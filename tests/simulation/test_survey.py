@@ -28,6 +28,9 @@ class Surveyor:
     def nearer(self, device: DeviceId, profile: DeviceProfile) -> tuple[Assignment, ...]:
         return ()
 
+    def offered(self, profile: DeviceProfile) -> tuple[str, ...]:
+        return ("block1", "block3")
+
     def device_load(self, assignment: Assignment) -> Load:
         flops = TRACED.cut(assignment.cut).device_flops_per_sample * assignment.batch
         return Load(3.0 * flops, 0.0)
