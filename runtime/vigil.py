@@ -54,6 +54,9 @@ class Vigil:
 
     def watch(self, peer: DeviceId, now: float) -> None:
         """Gives `peer` a lease."""
+        if not self._heard_at_s and self._look_at_s < now:
+            # While there was nobody to look after nobody looked: that is no reason to bear more.
+            self._look_at_s = now + self.rhythm.look_s
         self._heard_at_s[peer] = now
         self._silent.discard(peer)
 

@@ -169,11 +169,12 @@ class Outbox:
         return Chunk(self._session, outgoing.id, offset, zlib.crc32(data), data)
 
     def hurry(self, now: float) -> None:
-        """Has due whatever was offered a while ago: the peer was away, and is back."""
+        """Puts nothing off any longer than at first: the peer was away, and is back."""
+        self._unheard = 0
         for outgoing in self._offered.values():
-            if outgoing.tries and not outgoing.wanted and now - outgoing.offered_at_s >= _RETRY_S:
-                outgoing.retry_at = now
-                self._unheard = 0
+            if outgoing.tries and not outgoing.wanted:
+                soon_s = max(now, outgoing.offered_at_s + _RETRY_S)
+                outgoing.retry_at = min(outgoing.retry_at, soon_s)
 
     def resume(self) -> None:
         """Starts over after an interruption: everything unreceipted is offered again at once."""

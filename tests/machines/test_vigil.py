@@ -60,6 +60,12 @@ def test_who_could_not_listen_blames_nobody() -> None:
     assert looks(vigil, 30.0) == {ONE: 12.0}
 
 
+def test_who_comes_first_after_a_while_has_no_longer_a_lease_than_others() -> None:
+    vigil = watching()
+    vigil.watch(ONE, 19.5)
+    assert looks(vigil, 40.0) == {ONE: 23.5}
+
+
 def test_while_our_own_link_is_down_nobody_is_silent() -> None:
     vigil = watching(ONE)
     vigil.down()

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from runtime.frames import Grant, Offer, Session
+from runtime.frames import Grant, Offer, Receipt, Session
 from runtime.ids import COORDINATOR
 from runtime.topics import CHUNK_LIMIT_BYTES
 from runtime.transfers.courier import Courier, CourierLimits
@@ -79,6 +79,16 @@ class TestOneLetter:
         outbox.granted(Grant(SESSION, 1, (), 2**62), 0.0)
         assert outbox.post("order", bytes(CHUNK_LIMIT_BYTES + 1))
         assert [one.body for one in outbox.offers(0.0)] == [None]
+
+    def test_it_waits_a_second_for_its_turn(self) -> None:
+        outbox = Outbox(SESSION)
+        outbox.post("order", bulk(SIZE_BYTES))
+        (first,) = outbox.offers(0.0)
+        outbox.granted(Grant(SESSION, first.id, (), CHUNK_LIMIT_BYTES), 0.0)
+        outbox.receipted(Receipt(SESSION, first.id))
+        outbox.post("gradient", bulk(SIZE_BYTES))
+        assert outbox.offers(10.0) == []
+        assert outbox.deadline() == 11.0
 
     def test_who_has_many_peers_takes_none(self) -> None:
         made = Courier(CourierLimits())

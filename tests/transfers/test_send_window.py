@@ -78,3 +78,18 @@ def test_a_new_connection_has_nothing_under_way() -> None:
     assert window.in_flight_bytes == 0
     window.taken(MESSAGE_BYTES, 1.0)
     assert window.in_flight_bytes == 0, "a late word of the one before"
+
+
+def test_what_nobody_acknowledges_tells_no_trip() -> None:
+    window = SendWindow()
+    rate(window, 1e6, 0.3)
+    far_bytes = window.size_bytes
+    near = SendWindow()
+    near.handed(40, -0.4, is_acknowledged=False)
+    near.taken(40, -0.399)
+    near.handed(40, -0.35, is_acknowledged=False)
+    near.handed(200, -0.35)
+    near.taken(40, -0.349)
+    near.taken(200, -0.05)
+    rate(near, 1e6, 0.3)
+    assert near.size_bytes == pytest.approx(far_bytes, rel=0.05)

@@ -74,6 +74,18 @@ class TestCaps:
         line.run(1)
         assert line.now == pytest.approx(20.0, rel=0.05)
 
+    @pytest.mark.parametrize("rtt_s", [0.02, 0.1, 0.2])
+    def test_a_cap_is_used_over_a_long_way(self, rtt_s: float) -> None:
+        """Offer, grant and receipt travel, and what the bucket lets through is sent meanwhile."""
+        capped = CourierLimits(uplink_bytes_per_s=1.25e6)
+        line = Line(board_limits=capped, up=Link(100e6, rtt_s), down=Link(100e6, rtt_s))
+        line.post(BOARD, "first", bulk(300_000))
+        line.settle()
+        began_s = line.now
+        line.post(BOARD, "second", bulk(300_000, 1))
+        line.run(2)
+        assert line.now - began_s < 0.3 + 2 * rtt_s
+
     def test_a_pacer_saves_up_no_more_than_a_burst(self) -> None:
         pacer = Pacer(1000.0)
         pacer.spend(0, 100.0)
