@@ -217,8 +217,8 @@ class Courier:
             receipt = Receipt(offer.session, offer.receipt)
             word = self._receipted(peer, exchange, receipt)
             outputs = self._outward(peer, exchange, now) + word
-        answer = exchange.inbox.offered(offer, now)
-        if answer == (Receipt(offer.session, offer.id), None):
+        known, arrival = answer = exchange.inbox.offered(offer, now)
+        if known is not None and arrival is None and known.refused is None:
             # It has not heard that the letter came, nor perhaps what came after that.
             outputs += self.returned(peer, now)
         return outputs + self._answer(peer, exchange, answer, now, now + _RIDE_S)
