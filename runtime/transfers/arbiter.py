@@ -52,18 +52,27 @@ class Arbiter:
             return
         size_bytes = self._cost(peer)
         if size_bytes is not None:
-            weight = self.weight(peer)
-            start = max(self._virtual, self._ends.get(peer, 0.0))
-            heapq.heappush(self.ring, (start + size_bytes / weight, next(self._places), peer))
-            self._waiting[peer] = weight, size_bytes
-            self._total_weight += weight
+            self._wait(peer, size_bytes)
 
-    def next(self, room_bytes: float = math.inf) -> tuple[DeviceId, int] | None:
+    def next(
+        self, room_bytes: float = math.inf, woken: DeviceId | None = None
+    ) -> tuple[DeviceId, int] | None:
         """Returns whose turn it is and what it costs; it has no other until it is woken again.
 
         Returns None when nobody has anything, or what is next is larger than `room_bytes`; it
-        then keeps its turn.
+        then keeps its turn. `woken` is woken before; where nobody waits, it is asked only once.
         """
+        if woken is not None:
+            if self.ring:
+                self.wake(woken)
+            else:
+                size_bytes = self._cost(woken)
+                if size_bytes is not None and size_bytes <= room_bytes:
+                    self._serve(woken, size_bytes)
+                    return woken, size_bytes
+                if size_bytes is not None:
+                    self._wait(woken, size_bytes)
+                    return None
         while self.ring:
             end, _, peer = self.ring[0]
             size_bytes = self._cost(peer)
@@ -80,3 +89,17 @@ class Arbiter:
         self._total_weight = self._virtual = 0.0
         self._ends.clear()
         return None
+
+    def _wait(self, peer: DeviceId, size_bytes: int) -> None:
+        weight = self._weights.get(peer, 1.0)
+        start = max(self._virtual, self._ends.get(peer, 0.0))
+        heapq.heappush(self.ring, (start + size_bytes / weight, next(self._places), peer))
+        self._waiting[peer] = weight, size_bytes
+        self._total_weight += weight
+
+    def _serve(self, peer: DeviceId, size_bytes: int) -> None:
+        """Counts the turn of a peer that comes while nobody waits."""
+        start = max(self._virtual, self._ends.get(peer, 0.0))
+        more = size_bytes / self._weights.get(peer, 1.0)
+        self._virtual += more
+        self._ends[peer] = start + more

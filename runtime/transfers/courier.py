@@ -102,6 +102,7 @@ class Courier:
         if exchange is None:
             return []
         exchange.outbox.hurry(now)
+        self._sending.wake(peer)
         return self._outward(peer, exchange, now)
 
     def knows(self, peer: DeviceId) -> bool:
@@ -129,7 +130,7 @@ class Courier:
         if not exchange.outbox.post(kind, body):
             self._count({"letter behind too many others": 1})
             return []
-        return self._outward(peer, exchange, now) + self._shared(now)
+        return self._outward(peer, exchange, now) + self._shared(now, gets=peer)
 
     def connected(self, now: float) -> list[Output]:
         """Resumes everything after the transport came up."""
@@ -147,7 +148,7 @@ class Courier:
     def flushed(self, size_bytes: int, now: float) -> list[Output]:
         """Counts bytes that the broker has taken."""
         self._window.taken(size_bytes, now)
-        return self._shared(now)
+        return self._shared(now) if self._sending.ring or self._granting.ring else []
 
     def transmitted(self, size_bytes: int, now: float, *, is_acknowledged: bool = True) -> None:
         """Counts bytes that were handed to the transport."""
@@ -171,10 +172,11 @@ class Courier:
                 return self._answer(peer, exchange, answer, now, now + _LONG_RIDE_S)
             case Grant():
                 exchange.outbox.granted(frame, now)
-                return self._outward(peer, exchange, now) + self._shared(now)
+                return self._outward(peer, exchange, now) + self._shared(now, gets=peer)
             case Receipt():
                 word = self._receipted(peer, exchange, frame)
-                return self._outward(peer, exchange, now) + self._shared(now) + word
+                shared = self._outward(peer, exchange, now) + self._shared(now, gets=peer)
+                return shared + word
 
     def tick(self, now: float) -> list[Output]:
         """Repeats what has gone unanswered for too long."""
@@ -270,17 +272,15 @@ class Courier:
         outputs += self._shared(now)
         for peer in peers:
             exchange = self._sessions[peer]
-            self._note(peer, exchange, exchange.deadline())
+            self._look(peer, exchange.deadline())
+            self._hold(peer, exchange)
         return outputs
 
     def _inward(self, peer: DeviceId, exchange: Exchange, now: float) -> list[Output]:
         """Goes on with what a peer sends to us."""
-        self._now = now
         self._credit.settle(peer, exchange.account, exchange.inbox, now)
-        self._granting.wake(peer)
-        outputs = self._shared(now)
-        # Whatever came or was granted just now, nothing of it counts as lost before.
-        self._note(peer, exchange, now + STALL_S)
+        outputs = self._shared(now, sends=peer)
+        self._hold(peer, exchange)
         return outputs
 
     def _outward(self, peer: DeviceId, exchange: Exchange, now: float) -> list[Output]:
@@ -290,37 +290,48 @@ class Courier:
         self._now = now
         outbox = exchange.outbox
         outputs: list[Output] = [self._offer(peer, offer) for offer in outbox.offers(now)]
-        self._sending.wake(peer)
-        self._note(peer, exchange, outbox.deadline())
+        self._look(peer, outbox.deadline())
+        self._hold(peer, exchange)
         return outputs
 
-    def _shared(self, now: float) -> list[Output]:
-        """Shares out what there is to be granted and sent, as far as there is room."""
+    def _shared(
+        self, now: float, *, sends: DeviceId | None = None, gets: DeviceId | None = None
+    ) -> list[Output]:
+        """Shares out what there is to be granted and sent, as far as there is room.
+
+        `sends` may have more to send to us, and `gets` more to get, than when it was looked at.
+        """
+        if not self._up:
+            return []
+        self._now = now
         outputs: list[Output] = []
-        if self._up:
-            self._now = now
-            if self._granting.ring:
-                outputs += self._grants(now)
-            if self._sending.ring:
-                outputs += self._bulk(now)
+        if sends is not None or self._granting.ring:
+            outputs += self._grants(sends, now)
+        if gets is not None or self._sending.ring:
+            outputs += self._bulk(gets, now)
         return outputs
 
-    def _grants(self, now: float) -> list[Output]:
+    def _grants(self, woken: DeviceId | None, now: float) -> list[Output]:
         granted: dict[tuple[DeviceId, int], list[Range]] = {}
         while self._down_pacer is None or self._down_pacer.ready_at(now) <= now:
-            turn = self._granting.next(self._credit.room_bytes)
+            turn = self._granting.next(self._credit.room_bytes, woken)
             if turn is None:
                 break
-            peer, length = turn
-            exchange = self._sessions[peer]
+            woken, length = turn
+            exchange = self._sessions[woken]
             transfer, offset = exchange.inbox.grant(length, now)
-            granted.setdefault((peer, transfer), []).append((offset, length))
-            self._caps.spend_to_us(peer, length, now)
-            self._credit.settle(peer, exchange.account, exchange.inbox, now)
-            self._granting.wake(peer)
-            self._note(peer, exchange, now + STALL_S)
+            granted.setdefault((woken, transfer), []).append((offset, length))
+            self._caps.spend_to_us(woken, length, now)
+            self._credit.charge(exchange.account, exchange.inbox, now)
+            self._due.look(woken, now + STALL_S)
+            self._hold(woken, exchange)
             if self._down_pacer:
                 self._down_pacer.spend(length, now)
+        else:
+            if woken is not None:
+                self._granting.wake(woken)
+        if not granted:
+            return []
         return [
             self._grant(peer, transfer, tuple(ranges[first : first + _RANGES_TOLD]))
             for (peer, transfer), ranges in granted.items()
@@ -331,28 +342,30 @@ class Courier:
         exchange = self._sessions[peer]
         return Transmit(peer, Grant(exchange.session, transfer, ranges, exchange.inbox.ahead_bytes))
 
-    def _bulk(self, now: float) -> list[Output]:
+    def _bulk(self, woken: DeviceId | None, now: float) -> list[Output]:
         outputs: list[Output] = []
         ahead_bytes = self._window.in_flight_bytes
         window_bytes = self._window.size_bytes
         pacer = self._up_pacer
         while ahead_bytes < window_bytes and (pacer is None or pacer.ready_at(now) <= now):
-            turn = self._sending.next()
+            turn = self._sending.next(woken=woken)
             if turn is None:
                 break
-            peer, size_bytes = turn
-            exchange = self._sessions[peer]
+            woken, size_bytes = turn
+            exchange = self._sessions[woken]
             ahead_bytes += size_bytes
             if pacer:
                 pacer.spend(size_bytes, now)
                 self._paid_bytes += size_bytes
-            self._caps.spend_to_peer(peer, size_bytes, now)
+            self._caps.spend_to_peer(woken, size_bytes, now)
             bulk = exchange.outbox.next_bulk(now)
             outputs.append(
-                self._offer(peer, bulk) if isinstance(bulk, Offer) else Transmit(peer, bulk)
+                self._offer(woken, bulk) if isinstance(bulk, Offer) else Transmit(woken, bulk)
             )
-            self._sending.wake(peer)
-            self._note(peer, exchange, None)
+            self._hold(woken, exchange)
+        else:
+            if woken is not None:
+                self._sending.wake(woken)
         return outputs
 
     def _grant_cost(self, peer: DeviceId) -> int | None:
@@ -371,10 +384,13 @@ class Courier:
             return None
         return exchange.outbox.bulk_bytes()
 
-    def _note(self, peer: DeviceId, exchange: Exchange, at_s: float | None) -> None:
-        """Sees to it that a peer is looked at: at `at_s`, or when a cap lets it go on."""
+    def _look(self, peer: DeviceId, at_s: float | None) -> None:
+        """Sees to it that a peer is looked at when its time comes, if it has one."""
         if at_s is not None:
             self._due.look(peer, at_s)
+
+    def _hold(self, peer: DeviceId, exchange: Exchange) -> None:
+        """Sees to it that a peer is looked at when a cap lets it go on."""
         if peer in self._caps.peers or exchange.held_until_s is not None:
             waits_s = self._caps.waits(peer, self._now)
             exchange.held_until_s = min(waits_s, default=None)

@@ -79,18 +79,23 @@ class Credit:
 
     def settle(self, peer: DeviceId, account: Account, inbox: Inbox, now: float) -> None:
         """Counts what was granted to a peer since, what came, and what was given up."""
-        if not (inbox.is_open or account.granted_bytes or account.open_weight):
+        is_open = inbox.is_open
+        if not (is_open or account.granted_bytes or account.open_weight):
             return  # As after most letters, which come whole in their offers.
-        self.granted_bytes += inbox.outstanding_bytes - account.granted_bytes
-        account.granted_bytes = inbox.outstanding_bytes
-        if not self._is_told:
-            self._expect(account, inbox, now)
-            is_open = inbox.is_open and not inbox.is_silent
-            self._open(
-                account,
-                self._weights.weight(peer) if is_open else 0.0,
-                (account.rate.bytes_per_s or 0.0) if is_open else 0.0,
-            )
+        self.charge(account, inbox, now)
+        if is_open and not inbox.is_silent and not self._is_told:
+            self._open(account, self._weights.weight(peer), account.rate.bytes_per_s or 0.0)
+        elif account.open_weight:
+            self._open(account, 0.0, 0.0)
+
+    def charge(self, account: Account, inbox: Inbox, now: float) -> None:
+        """Counts what was granted to a peer since; what else there was to count is settled."""
+        outstanding_bytes = inbox.outstanding_bytes
+        self.granted_bytes += outstanding_bytes - account.granted_bytes
+        account.granted_bytes = outstanding_bytes
+        expected_bytes = 0 if inbox.is_silent else outstanding_bytes
+        if expected_bytes != account.answering_bytes and not self._is_told:
+            self._expect(account, inbox, expected_bytes, now)
 
     def forget(self, account: Account) -> None:
         """Counts nothing any more of a peer that has gone."""
@@ -102,18 +107,17 @@ class Credit:
         """Starts over with a new connection, perhaps on another way."""
         self._shortest_s = None
 
-    def _expect(self, account: Account, inbox: Inbox, now: float) -> None:
+    def _expect(self, account: Account, inbox: Inbox, expected_bytes: int, now: float) -> None:
         """Measures a peer that answers; of one that does not, nothing says how fast it is."""
-        expected_bytes = 0 if inbox.is_silent else inbox.outstanding_bytes
         more_bytes = expected_bytes - account.answering_bytes
         if more_bytes > 0:
             if not self._answering_bytes:
                 account.trip.left(now)
             account.rate.busy(now)
-        elif more_bytes < 0 and inbox.is_silent:
+        elif inbox.is_silent:
             account.trip = Trip()
             account.rate.idle()
-        elif more_bytes < 0:
+        else:
             account.rate.arrived(-more_bytes, now, outstanding=expected_bytes > 0)
             self._trip_ended(account.trip, now)
         account.answering_bytes = expected_bytes
@@ -135,6 +139,8 @@ class Credit:
             self._shortest_s = shortest_s
 
     def _open(self, account: Account, weight: float, bytes_per_s: float) -> None:
+        if account.open_weight == weight and account.open_bytes_per_s == bytes_per_s:
+            return
         self._open_peers += bool(weight) - bool(account.open_weight)
         self._open_weight += weight - account.open_weight
         self._open_bytes_per_s += bytes_per_s - account.open_bytes_per_s

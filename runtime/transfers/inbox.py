@@ -206,7 +206,8 @@ class Inbox:
     def _forget(self, id: int) -> None:
         incoming = self._open.pop(id, None)
         if incoming is not None:
-            self._give_up_waiting(incoming)
+            if incoming.outstanding:
+                self._give_up_waiting(incoming)
             self._declared_bytes -= incoming.offer.size
 
     def _finish(self, id: int) -> None:

@@ -61,8 +61,10 @@ class LinkRate:
         if self._since_s is None:
             return
         self._arrived_bytes += size_bytes
-        if not outstanding or now - self._since_s >= self._sample_s:
-            self._sample(max(now - self._since_s, 1e-3))
+        elapsed_s = now - self._since_s
+        if not outstanding or elapsed_s >= self._sample_s:
+            sample, old = self._arrived_bytes / max(elapsed_s, 1e-3), self.bytes_per_s
+            self._set(sample if old is None else old + _SMOOTHING * (sample - old))
             self._since_s, self._arrived_bytes = (now if outstanding else None), 0
 
     def idle(self) -> None:
@@ -74,11 +76,6 @@ class LinkRate:
         self._since_s = None
         if self.bytes_per_s is not None:
             self._set(self.bytes_per_s / 2)
-
-    def _sample(self, elapsed_s: float) -> None:
-        sample = self._arrived_bytes / elapsed_s
-        old = self.bytes_per_s
-        self._set(sample if old is None else old + _SMOOTHING * (sample - old))
 
     def _set(self, bytes_per_s: float) -> None:
         self.bytes_per_s = bytes_per_s

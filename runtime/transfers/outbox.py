@@ -186,8 +186,9 @@ class Outbox:
     def _fill(self, now: float) -> None:
         small = sum([outgoing.inline for outgoing in self._offered.values()])
         for backlog, offered in ((self._small, small), (self._large, len(self._offered) - small)):
-            for _ in range(min(len(backlog), OFFERS_IN_FLIGHT - offered)):
+            while backlog and offered < OFFERS_IN_FLIGHT:
                 outgoing = backlog.popleft()
+                offered += 1
                 self._offered[outgoing.id] = outgoing
                 if not outgoing.inline and len(outgoing.body) <= self._ahead_bytes:
                     # Where its turn is long in coming, it is offered like any other meanwhile.
