@@ -52,20 +52,6 @@ def _expected_bytes(dtype: object, shape: object) -> int:
     return _ITEM_BYTES[dtype] * elements
 
 
-def _refuse_unfitting_data(packed: PackedTensor) -> None:
-    data, expected_bytes = packed.data, _expected_bytes(packed.dtype, packed.shape)
-    if type(data) is not bytes:
-        raise WireError(f"tensor data is {type(data).__name__}, not bytes")
-    if len(data) != expected_bytes:
-        raise WireError(
-            f"tensor {packed.dtype}{list(packed.shape)} needs {expected_bytes} bytes of data, "
-            f"not {len(data)}"
-        )
-    # A bool that is neither 0 nor 1 is undefined behaviour in numpy and onnxruntime.
-    if packed.dtype == "bool" and data.strip(b"\0\1"):
-        raise WireError("tensor of type bool holds bytes other than 0 and 1")
-
-
 @frozen
 class PackedTensor:
     """A tensor as it travels. An instance is valid: bad fields raise WireError.
@@ -79,7 +65,18 @@ class PackedTensor:
 
     def __attrs_post_init__(self) -> None:
         # Not validators of the fields: these take twice as long, and four tensors come a step.
-        _refuse_unfitting_data(self)
+        dtype, data = self.dtype, self.data
+        expected_bytes = _expected_bytes(dtype, self.shape)
+        if type(data) is not bytes:
+            raise WireError(f"tensor data is {type(data).__name__}, not bytes")
+        if len(data) != expected_bytes:
+            raise WireError(
+                f"tensor {dtype}{list(self.shape)} needs {expected_bytes} bytes of data, "
+                f"not {len(data)}"
+            )
+        # A bool that is neither 0 nor 1 is undefined behaviour in numpy and onnxruntime.
+        if dtype == "bool" and data.strip(b"\0\1"):
+            raise WireError("tensor of type bool holds bytes other than 0 and 1")
 
 
 def pack(array: Array) -> PackedTensor:
@@ -111,7 +108,7 @@ def unpack_all(packed: Mapping[str, PackedTensor]) -> dict[str, Array]:
 
 def to_wire(packed: PackedTensor) -> list[object]:
     """Returns `[dtype, shape, data]`, made of what msgpack knows."""
-    return [packed.dtype, list(packed.shape), packed.data]
+    return [packed.dtype, packed.shape, packed.data]
 
 
 def from_wire(value: object, _: object = None) -> PackedTensor:
