@@ -121,6 +121,18 @@ def from_wire(value: object, _: object = None) -> PackedTensor:
     return PackedTensor(dtype, tuple(shape), data)
 
 
+def all_from_wire(value: object, _: object = None) -> dict[str, PackedTensor]:
+    """Reads a map of tensors by name. Raises WireError for anything else."""
+    if not isinstance(value, dict):
+        raise WireError(f"{type(value).__name__} where tensors by name belong")
+    tensors = {}
+    for name, tensor in value.items():
+        if type(name) is not str:
+            raise WireError(f"{type(name).__name__} where the name of a tensor belongs")
+        tensors[name] = from_wire(tensor)
+    return tensors
+
+
 def narrow_labels(array: Array) -> Array:
     """Casts integers to the smallest of u8, i8, u16, i16, i32, i64 that holds all the values.
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import attrs
@@ -18,7 +20,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from runtime.errors import WireError, in_short
 from runtime.frame_forms import FORMS
-from runtime.tensors import PackedTensor, from_wire, to_wire
+from runtime.tensors import PackedTensor, all_from_wire, from_wire, to_wire
 
 T = TypeVar("T")
 _MOST_VALUES = 2**18
@@ -134,6 +136,10 @@ def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
     return hook
 
 
+def _is_tensors(kind: Any) -> bool:
+    return kind == dict[str, PackedTensor]  # type: ignore[no-any-return]
+
+
 def _is_sequence(kind: Any) -> bool:
     return get_origin(kind) is tuple
 
@@ -172,7 +178,35 @@ def _of_a_map(cls: type, converter: Converter) -> Callable[[Any, Any], Any]:
     return hook
 
 
-def _strict_converter() -> Converter:
+def _is_of_integers(kind: Any) -> bool:
+    if not attrs.has(kind):
+        return False
+    fields = attrs.fields(attrs.resolve_types(kind))
+    return len(fields) > 1 and all(
+        field.type is int and field.default is attrs.NOTHING for field in fields
+    )
+
+
+def _of_integers(cls: type) -> Callable[[Any, Any], Any]:
+    """Equal ones are one instance: all letters of a round tell the same attempt."""
+    pick = itemgetter(*[field.name for field in attrs.fields(cls)])
+    same = lru_cache(maxsize=256)(cls)
+
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not dict:
+            raise WireError(f"{type(value).__name__} where a map for {cls.__name__} belongs")
+        integers = pick(value)
+        for one in integers:
+            # Not left to the cache, to which True is 1.
+            if type(one) is not int:
+                raise WireError(f"{type(one).__name__} where int belongs")
+        return same(*integers)
+
+    return hook
+
+
+def _derived() -> Converter:
+    """All that follows from the classes: strict, and slow."""
     converter = Converter(detailed_validation=False, unstruct_collection_overrides={tuple: list})
     for kind in (int, str, bytes, bool):
         converter.register_structure_hook(kind, _exactly(kind))
@@ -182,10 +216,17 @@ def _strict_converter() -> Converter:
     converter.register_structure_hook(PackedTensor, from_wire)
     converter.register_unstructure_hook(PackedTensor, to_wire)
     converter.register_unstructure_hook(bytes, lambda value: value)
+    return converter
+
+
+def _with_forms(converter: Converter) -> Converter:
+    """Writes out what comes with every step: as strict as what it takes the place of."""
+    converter.register_structure_hook_factory(_is_of_integers, _of_integers)
+    converter.register_structure_hook_func(_is_tensors, all_from_wire)
     for frame, (read, write) in FORMS.items():
         converter.register_structure_hook(frame, read)
         converter.register_unstructure_hook(frame, write)
     return converter
 
 
-_converter = _strict_converter()
+_converter = _with_forms(_derived())

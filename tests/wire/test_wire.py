@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import tracemalloc
+from copy import copy
 from typing import Any
 
 import attrs
@@ -19,7 +20,7 @@ from runtime.frames import Chunk, Grant, Offer, Receipt, Session
 from runtime.letters import AttemptKey, Gradient, ProgramDelivery, ProgramRequest, Refusal, Step
 from runtime.presence import CoordinatorPresence, DevicePresence, Limits
 from runtime.tensors import pack
-from runtime.wire import decode, decode_json, encode, encode_json
+from runtime.wire import _derived, decode, decode_json, encode, encode_json
 from tests.wire.messages import MESSAGES
 
 whole = st.integers(-(2**63), 2**64 - 1)
@@ -140,6 +141,45 @@ def test_only_a_list_is_taken_for_a_list(body: Any) -> None:
         decode(Grant, msgpack.packb(raw))
     with pytest.raises(WireError):
         decode(Grant, msgpack.packb({**raw, "ranges": [body]}))
+
+
+DERIVED = _derived()
+ODD = st.sampled_from(
+    [None, True, 1.0, 0, 1, -1, 2**63, "", "u8", b"", b"u8", [], [1], {}, {"a": 1}]
+)
+
+
+def mutate(data: st.DataObject, raw: Any) -> Any:
+    """Returns `raw` with one value within it replaced, taken out or added."""
+    if not isinstance(raw, dict | list) or not raw or data.draw(st.integers(0, 3)) == 0:
+        return data.draw(ODD)
+    places = sorted(raw) if isinstance(raw, dict) else list(range(len(raw)))
+    changed, place = copy(raw), data.draw(st.sampled_from(places))
+    match data.draw(st.sampled_from(["deeper", "deeper", "without", "bytes"])):
+        case "without":
+            del changed[place]
+        case "bytes" if isinstance(changed, dict):
+            changed[place.encode()] = changed.pop(place)
+        case _:
+            changed[place] = mutate(data, raw[place])
+    return changed
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.sampled_from(BINARY), st.data())
+def test_what_is_written_out_is_as_strict_as_what_is_derived(
+    name: str, data: st.DataObject
+) -> None:
+    cls, raw = type(MESSAGES[name]), mutate(data, raw_of(name))
+    try:
+        expected = DERIVED.structure(raw, cls)
+    except Exception:
+        with pytest.raises(WireError):
+            decode(cls, msgpack.packb(raw))
+    else:
+        arrived = decode(cls, msgpack.packb(raw)).value
+        # Not equality alone, to which True is 1.
+        assert (arrived, repr(arrived)) == (expected, repr(expected))
 
 
 def harmless(name: str, data: bytes) -> None:
