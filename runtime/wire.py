@@ -10,11 +10,10 @@ import json
 from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Generic, TypeVar, get_args, get_origin
+from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin
 
 import attrs
 import msgpack
-from attrs import frozen
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 
@@ -27,8 +26,7 @@ _MOST_VALUES = 2**18
 """In one message. The layer state of a model with 10,000 tensors has some 100,000."""
 
 
-@frozen
-class Decoded(Generic[T]):
+class Decoded(NamedTuple, Generic[T]):
     """A value, and how many keys of its outermost map this version does not know."""
 
     value: T
@@ -100,7 +98,7 @@ def _structured(cls: type[T], data: Any, parse: Callable[[Any], Any]) -> Decoded
         if not isinstance(raw, dict):
             raise WireError(f"a {cls.__name__} is a map, not {type(raw).__name__}")
         structure, keys = _shapes[cls] if cls in _shapes else _shape(cls)
-        unknown_keys = 0 if raw.keys() <= keys else len(raw.keys() - keys)
+        unknown_keys = 0 if keys.issuperset(raw) else len(raw.keys() - keys)
         return Decoded(structure(raw, cls), unknown_keys)
     except WireError:
         raise
