@@ -37,7 +37,7 @@ def encode(value: Any) -> bytes:
     """Returns the msgpack bytes of an attrs instance."""
     cls = type(value)
     as_map = _maps[cls] if cls in _maps else _map(cls)
-    packed: bytes = msgpack.Packer().pack(as_map(value))
+    packed: bytes = msgpack.packb(as_map(value))
     return packed
 
 
