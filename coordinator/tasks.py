@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field
 
 from coordinator.plan import Assignment, Plan
 from runtime.ids import DeviceId
 from runtime.letters import AttemptKey, Tensors
+from runtime.value import value
 
 COMMON_LANE = ""
 
 
-@frozen
+@value
 class OpenRound:
     """Compile what the round's plan needs. Result: None.
 
@@ -25,7 +26,7 @@ class OpenRound:
     lane: str = COMMON_LANE
 
 
-@frozen
+@value
 class Prepare:
     """Reset the device's replica to the round's state. Result: Prepared."""
 
@@ -37,7 +38,7 @@ class Prepare:
         return self.assignment.device
 
 
-@frozen
+@value
 class Prepared:
     """The program and the device-side layer state that a round's order carries."""
 
@@ -45,7 +46,7 @@ class Prepared:
     tensors: Tensors
 
 
-@frozen
+@value
 class PrepareProbe:
     """Make ready what a probe carries, and time the server's part. Result: PreparedProbe.
 
@@ -61,7 +62,7 @@ class PrepareProbe:
         return self.assignment.device
 
 
-@frozen
+@value
 class PreparedProbe:
     """What the order in a probe carries, and the server's time for a step (0: not known)."""
 
@@ -69,7 +70,7 @@ class PreparedProbe:
     worked_s: float
 
 
-@frozen
+@value
 class FetchProgram:
     """Read a compiled program. Result: bytes."""
 
@@ -81,7 +82,7 @@ class FetchProgram:
         return self.device
 
 
-@frozen
+@value
 class ServeStep:
     """Run the device's server segment forward, backward and, at the end of a step, its
     optimiser. Result: Served."""
@@ -97,7 +98,7 @@ class ServeStep:
         return self.device
 
 
-@frozen
+@value
 class Served:
     """The gradient at the cut, the mean loss of the micro-batch, and the worker's time for it.
 
@@ -109,7 +110,7 @@ class Served:
     worked_s: float = 0.0
 
 
-@frozen
+@value
 class Collect:
     """Check and keep what a device brought home. Result: None."""
 
@@ -123,7 +124,7 @@ class Collect:
         return self.device
 
 
-@frozen
+@value
 class CloseRound:
     """Average, evaluate and checkpoint, in this order. Result: Closed.
 
@@ -140,7 +141,7 @@ class CloseRound:
     lane: str = COMMON_LANE
 
 
-@frozen
+@value
 class Closed:
     """How good the model is after a round."""
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
-
 from runtime.exits import Exit
+from runtime.value import value
 
 
-@frozen
+@value
 class Publish:
     """Put a payload on a topic."""
 
@@ -20,14 +19,14 @@ class Publish:
     expiry_s: int | None
 
 
-@frozen
+@value
 class Submit:
     """Hand a task to the compute worker; `Finished` or `Failed` will answer, exactly once."""
 
     task: Any
 
 
-@frozen
+@value
 class Record:
     """Append an entry to one stream of the run record, durably, before the next effect."""
 
@@ -35,14 +34,14 @@ class Record:
     entry: dict[str, Any]
 
 
-@frozen
+@value
 class Wake:
     """Deliver a `Tick` at this time (seconds of the party's clock)."""
 
     at_s: float
 
 
-@frozen
+@value
 class Halt:
     """This party is done: close everything in an orderly way and end with `code`."""
 

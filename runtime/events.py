@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
-
 from runtime.exits import Exit
 from runtime.transport.base import TransportEvent
+from runtime.value import value
 
 
-@frozen
+@value
 class Started:
     """The first event of every process life."""
 
 
-@frozen
+@value
 class Tick:
     """A time that the party asked to be woken at has come (or passed)."""
 
 
-@frozen
+@value
 class Finished:
     """The worker has run a task."""
 
@@ -28,7 +27,7 @@ class Finished:
     result: Any
 
 
-@frozen
+@value
 class Failed:
     """The worker could not run a task; `reason` is a sentence for people."""
 
@@ -38,7 +37,7 @@ class Failed:
     """What the process ends with, should this be the end of it."""
 
 
-@frozen
+@value
 class StopAsked:
     """The operator asked this process to stop (SIGTERM, Ctrl-C)."""
 

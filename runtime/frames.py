@@ -10,13 +10,13 @@ cut off.
 
 from __future__ import annotations
 
-from attrs import frozen
+from runtime.value import value
 
 Range = tuple[int, int]
 """Offset and length in bytes."""
 
 
-@frozen
+@value
 class Session:
     """One pair of process lives; a frame of another session is dropped."""
 
@@ -24,7 +24,7 @@ class Session:
     device: int
 
 
-@frozen
+@value
 class Offer:
     """Sender to receiver: a letter of `size` bytes with this SHA-256 wants to come over."""
 
@@ -53,7 +53,7 @@ class Offer:
         )
 
 
-@frozen
+@value
 class Grant:
     """Receiver to sender: send these ranges of transfer `id`.
 
@@ -66,7 +66,7 @@ class Grant:
     ahead: int = 0
 
 
-@frozen
+@value
 class Chunk:
     """Sender to receiver: the bytes from `offset` on; `crc` is the CRC-32 of `data`."""
 
@@ -77,7 +77,7 @@ class Chunk:
     data: bytes
 
 
-@frozen
+@value
 class Receipt:
     """Receiver to sender: the whole letter is here and whole, or will not be taken."""
 
@@ -86,7 +86,7 @@ class Receipt:
     refused: str | None = None
 
 
-@frozen
+@value
 class Pulse:
     """I am here, and have had nothing else to say for a while. Belongs to no transfer."""
 

@@ -7,11 +7,12 @@ and both incarnations.
 
 from __future__ import annotations
 
-from attrs import field, fields, frozen, validators
+from attrs import field, fields, validators
 
 from runtime.program import WHOLE_MODEL
 from runtime.recipe import Recipe
 from runtime.tensors import PackedTensor
+from runtime.value import value
 
 Tensors = dict[str, PackedTensor]
 SMASHED, LABELS, GRADIENT = "smashed", "labels", "gradient"
@@ -46,7 +47,7 @@ def _can_be_measured(name: str, value: float) -> bool:
     return value == 0 or _SMALLEST_FIGURE <= value <= _LARGEST_FIGURE
 
 
-@frozen(order=True)
+@value(order=True)
 class AttemptKey:
     """Orders attempts in time; a later one supersedes an earlier one."""
 
@@ -54,7 +55,7 @@ class AttemptKey:
     number: int = field(validator=_natural)
 
 
-@frozen
+@value
 class RoundOrder:
     """Coordinator to device: train this round.
 
@@ -81,7 +82,7 @@ class RoundOrder:
         return self.cut == WHOLE_MODEL
 
 
-@frozen
+@value
 class Step:
     """Device to coordinator: a named set of tensors of one micro-batch (smashed data, labels)."""
 
@@ -92,7 +93,7 @@ class Step:
     tensors: Tensors
 
 
-@frozen
+@value
 class Gradient:
     """Coordinator to device: the gradient at the cut for one micro-batch."""
 
@@ -103,7 +104,7 @@ class Gradient:
     tensors: Tensors
 
 
-@frozen
+@value
 class StepTimes:
     """Quantiles of the wall time of a local step's compute on the device, in seconds."""
 
@@ -115,7 +116,7 @@ class StepTimes:
         _refuse_absurd(self)
 
 
-@frozen
+@value
 class DeviceReport:
     """How the round went on the device."""
 
@@ -136,7 +137,7 @@ class DeviceReport:
         _refuse_absurd(self)
 
 
-@frozen
+@value
 class RoundResult:
     """Device to coordinator: the layer state after the last local step."""
 
@@ -147,7 +148,7 @@ class RoundResult:
     report: DeviceReport = DeviceReport()
 
 
-@frozen
+@value
 class Probe:
     """Coordinator to device: run the steps of this order for the stopwatch alone.
 
@@ -161,7 +162,7 @@ class Probe:
     ballast: bytes = b""
 
 
-@frozen
+@value
 class ProbeReport:
     """Device to coordinator: what the steps of a probe took, and its ballast."""
 
@@ -172,14 +173,14 @@ class ProbeReport:
     ballast: bytes = b""
 
 
-@frozen
+@value
 class ProgramRequest:
     """Device to coordinator: I do not hold this program."""
 
     digest: str
 
 
-@frozen
+@value
 class ProgramDelivery:
     """Coordinator to device: the program with this digest."""
 
@@ -187,7 +188,7 @@ class ProgramDelivery:
     body: bytes
 
 
-@frozen
+@value
 class Refusal:
     """Device to coordinator: this attempt cannot be run here, and why (in short)."""
 

@@ -6,9 +6,10 @@ of the letter; what comes before the first chunk is the trip of the grant and ba
 
 from __future__ import annotations
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from runtime.frames import Chunk, Frame, Offer
+from runtime.value import value
 
 _LETTERS_WATCHED = 8
 """Twice as many as a peer may have on their way."""
@@ -19,7 +20,7 @@ _LEAST_BYTES = 16 * 1024
 """A short rest behind a long first chunk says more about the processes than about the link."""
 
 
-@frozen
+@value
 class Reading:
     """The latest whole letter's; 0 where it was too small to tell.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from runtime.effects import Halt, Record, Submit, Wake
 from runtime.frames import Session
 from runtime.ids import DeviceId
 from runtime.letters import Letter
 from runtime.presence import Presence
+from runtime.value import value
 
 
-@frozen
+@value
 class Send:
     """Carry this letter to `peer`, however long it takes, within the session."""
 
@@ -19,7 +18,7 @@ class Send:
     letter: Letter
 
 
-@frozen
+@value
 class OpenSession:
     """From now on talk to this life of `peer`; all that was under way is void.
 
@@ -31,14 +30,14 @@ class OpenSession:
     pulses: bool = True
 
 
-@frozen
+@value
 class CloseSession:
     """`peer` is gone for good: let go of all that was under way."""
 
     peer: DeviceId
 
 
-@frozen
+@value
 class Weigh:
     """Give `peer` this weight in the sharing of bandwidth: of what it sends, and is sent."""
 
@@ -47,7 +46,7 @@ class Weigh:
     weight_down: float
 
 
-@frozen
+@value
 class Cap:
     """Hold `peer` to these bytes per second up (towards us) and down, or to none."""
 
@@ -56,14 +55,14 @@ class Cap:
     down_bytes_per_s: float | None
 
 
-@frozen
+@value
 class Announce:
     """Publish our presence, now and at every connection to come."""
 
     presence: Presence
 
 
-@frozen
+@value
 class Drop:
     """Count something from `peer` that was thrown away; the first of its kind goes on record."""
 

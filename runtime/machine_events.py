@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import field
 
 from runtime.events import Failed, Finished, Started, StopAsked, Tick
 from runtime.ids import DeviceId
 from runtime.letters import Letter
 from runtime.link_meter import Reading
 from runtime.presence import Presence
+from runtime.value import value
 
 
-@frozen
+@value
 class Traffic:
     """Bytes exchanged with a peer so far: topics, payloads and what MQTT adds to each message.
 
@@ -23,26 +24,26 @@ class Traffic:
     link: Reading = field(factory=Reading)
 
 
-@frozen
+@value
 class LinkUp:
     """Our own connection stands."""
 
 
-@frozen
+@value
 class LinkDown:
     """Our own connection is gone; it comes back by itself."""
 
     reason: str
 
 
-@frozen
+@value
 class Seen:
     """A presence was announced: a peer's, or somebody's under our own name."""
 
     presence: Presence
 
 
-@frozen
+@value
 class Received:
     """A letter came from a peer, whole and decoded."""
 
@@ -51,7 +52,7 @@ class Received:
     traffic: Traffic = Traffic()
 
 
-@frozen
+@value
 class Unwelcome:
     """A peer will not take one of our letters."""
 
@@ -60,21 +61,21 @@ class Unwelcome:
     reason: str
 
 
-@frozen
+@value
 class Delivered:
     """A peer has our RoundResult, whole; of other letters nobody waits to hear it."""
 
     peer: DeviceId
 
 
-@frozen
+@value
 class Silent:
     """A peer was not heard for as long as its lease is; its session goes on."""
 
     peer: DeviceId
 
 
-@frozen
+@value
 class Heard:
     """A silent peer was heard again."""
 

@@ -7,10 +7,11 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import field
 from numpy.typing import NDArray
 
 from runtime.errors import WireError
+from runtime.value import value
 
 Array = NDArray[Any]
 
@@ -52,7 +53,7 @@ def _expected_bytes(dtype: object, shape: object) -> int:
     return _ITEM_BYTES[dtype] * elements
 
 
-@frozen
+@value
 class PackedTensor:
     """A tensor as it travels. An instance is valid: bad fields raise WireError.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import zlib
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from runtime.frames import Chunk, Offer, Receipt, Session
 from runtime.topics import CHUNK_LIMIT_BYTES, INLINE_LIMIT_BYTES
 from runtime.transfers.link_rate import LEAST_CHUNK_BYTES, LinkRate
 from runtime.transfers.patience import backed_off_s
+from runtime.value import value
 
 TRANSFERS_AT_ONCE = 8
 """Transfers per peer that may be open; an offer beyond is left unanswered and comes again."""
@@ -21,7 +22,7 @@ STALL_S = 1.0
 _LONGEST_STALL_S = 15.0
 
 
-@frozen
+@value
 class Arrival:
     """A whole letter, checked against its digest."""
 
@@ -29,7 +30,7 @@ class Arrival:
     body: bytes
 
 
-@frozen
+@value
 class Part:
     """A peer's part of what all peers together may have on its way."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from runtime.frames import Frame
 from runtime.ids import DeviceId
+from runtime.value import value
 
 
-@frozen
+@value
 class Transmit:
     """Put this frame on the wire towards `peer`."""
 
@@ -16,7 +15,7 @@ class Transmit:
     frame: Frame
 
 
-@frozen
+@value
 class Deliver:
     """A whole letter came from `peer`."""
 
@@ -25,7 +24,7 @@ class Deliver:
     body: bytes
 
 
-@frozen
+@value
 class Rejected:
     """`peer` will not take a letter of this kind."""
 
@@ -34,7 +33,7 @@ class Rejected:
     reason: str
 
 
-@frozen
+@value
 class Confirmed:
     """`peer` has a letter of this kind, whole."""
 

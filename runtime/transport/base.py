@@ -16,15 +16,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from attrs import frozen
+from runtime.value import value
 
 
-@frozen
+@value
 class Up:
     """The connection stands and the subscriptions are in place."""
 
 
-@frozen
+@value
 class Down:
     """The connection is gone; the transport is trying again by itself.
 
@@ -35,7 +35,7 @@ class Down:
     hopeless: bool = False
 
 
-@frozen
+@value
 class Arrived:
     """A payload came in on a topic."""
 
@@ -44,7 +44,7 @@ class Arrived:
     retained: bool = False
 
 
-@frozen
+@value
 class Flushed:
     """The broker has taken a published payload, or its connection died under it."""
 
@@ -55,7 +55,7 @@ TransportEvent = Up | Down | Arrived | Flushed
 Listener = Callable[[TransportEvent], None]
 
 
-@frozen
+@value
 class Will:
     """What the broker publishes, retained, at QoS 1, when this party vanishes."""
 
