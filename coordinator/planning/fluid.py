@@ -8,8 +8,10 @@ weighted max-min fair rates of those who send right now, and steps queue for the
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections import deque
 from collections.abc import Sequence
+from functools import cached_property
 
 from attrs import define, field, frozen
 
@@ -61,14 +63,38 @@ class Link:
 
     def rates(self, senders: Sequence[int]) -> list[float]:
         """Returns weighted max-min fair rates of those who send now, none above its cap."""
-        caps = self.caps
+        caps, weights, left = self.caps, self.weights, self.limit_bytes_per_s
         rates = {one: caps[one] for one in senders}
-        left, weight = self.limit_bytes_per_s, sum(self.weights[one] for one in senders)
         if sum(rates.values()) > left:
-            for one in sorted(senders, key=lambda one: caps[one] / self.weights[one]):
-                rates[one] = min(caps[one], left * self.weights[one] / weight)
-                left, weight = left - rates[one], weight - self.weights[one]
-        return [rates[one] for one in senders]
+            weight = sum([weights[one] for one in senders])
+            for one in sorted(senders, key=self._full_at.__getitem__):
+                fair = left * weights[one] / weight
+                if fair < caps[one]:
+                    rates[one] = fair
+                left, weight = left - rates[one], weight - weights[one]
+        return list(rates.values())
+
+    @cached_property
+    def _full_at(self) -> Sequence[float]:
+        """How much a unit of weight must be given for each sender to reach its cap."""
+        return [cap / weight for cap, weight in zip(self.caps, self.weights, strict=True)]
+
+
+@define
+class _Flow:
+    """Those who send on a link right now, in order."""
+
+    link: Link
+    senders: list[int] = field(factory=list)
+    has_changed: bool = False
+
+    def join(self, one: int) -> None:
+        insort(self.senders, one)
+        self.has_changed = True
+
+    def leave(self, one: int) -> None:
+        self.senders.remove(one)
+        self.has_changed = True
 
 
 def _amounts(plan: DevicePlan) -> list[float]:
@@ -100,44 +126,57 @@ def _terms(spent: Sequence[float], scale: float) -> RoundTerms:
     )
 
 
-@define
 class _Play:
     """A round being played; lists have an entry for each device.
 
     Plain lists: fleets that are foretold so are small, and arrays cost more than they save.
     """
 
-    problem: Problem
-    amounts: list[list[float]]
-    up: Link
-    down: Link
-    _phase: list[int] = field(init=False)
-    _left: list[float] = field(init=False)
-    _speed: list[float] = field(init=False)
-    _steps: list[int] = field(init=False)
-    _queue: deque[int] = field(factory=deque, init=False)
-    _busy: int = field(default=0, init=False)
+    def __init__(self, problem: Problem, amounts: list[list[float]], up: Link, down: Link) -> None:
+        count = len(amounts)
+        self._amounts = amounts
+        self._workers = problem.server_workers
+        self._up, self._down = _Flow(up), _Flow(down, list(range(count)))
+        self._flows = {
+            _UPLOAD: self._up,
+            _STATE_UP: self._up,
+            _STATE_DOWN: self._down,
+            _DOWNLOAD: self._down,
+        }
+        """In what phase who sends on what."""
+        self._phase = [_STATE_DOWN] * count
+        self._left = [phases[_STATE_DOWN] for phases in amounts]
+        self._speed = [0.0] * count
+        self._spent = [[0.0] * len(phases) for phases in amounts]
+        """Seconds by phase, but for those in the phase that a device is in."""
+        self._spent_here = [0.0] * count
+        self._steps = [0] * count
+        self._queue: deque[int] = deque()
+        self._busy = 0
 
     def run(self, steps: int) -> list[list[float]]:
         """Plays `steps` local steps and what surrounds them; returns seconds by phase."""
-        everybody = range(len(self.amounts))
-        self._phase = [_STATE_DOWN for _ in everybody]
-        self._steps = [steps for _ in everybody]
-        self._left = [amounts[_STATE_DOWN] for amounts in self.amounts]
-        self._speed = [0.0 for _ in everybody]
-        self._settle([one for one in everybody if self._left[one] == 0.0])
-        spent = [[0.0] * len(amounts) for amounts in self.amounts]
-        while active := [one for one in everybody if self._speed[one] > 0.0]:
-            elapsed_s = min(self._left[one] / self._speed[one] for one in active)
-            for one in everybody:
-                spent[one][self._phase[one]] += elapsed_s
-            done = []
-            for one in active:
-                self._left[one] -= elapsed_s * self._speed[one]
-                if self._left[one] <= _DUST * self._speed[one]:
+        self._steps = [steps] * len(self._steps)
+        self._down.has_changed = True
+        self._settle([one for one, left in enumerate(self._left) if left == 0.0])
+        while ends_s := [
+            left / speed for left, speed in zip(self._left, self._speed, strict=True) if speed > 0.0
+        ]:
+            self._settle(self._passed(min(ends_s)))
+        for spent, phase, here_s in zip(self._spent, self._phase, self._spent_here, strict=True):
+            spent[phase] = here_s
+        return self._spent
+
+    def _passed(self, elapsed_s: float) -> list[int]:
+        """Lets time pass; returns who is done with its phase."""
+        self._spent_here = [spent_s + elapsed_s for spent_s in self._spent_here]
+        left, done = self._left, []
+        for one, speed in enumerate(self._speed):
+            if speed > 0.0:
+                left[one] -= elapsed_s * speed
+                if left[one] <= _DUST * speed:
                     done.append(one)
-            self._settle(done)
-        return spent
+        return done
 
     def _settle(self, done: list[int]) -> None:
         """Takes every device that is done with its phase to the next that takes time."""
@@ -145,31 +184,38 @@ class _Play:
             self._left[one] = 0.0
             while self._left[one] == 0.0 and self._phase[one] not in (_QUEUED, _HOME):
                 self._enter_next(one)
-        while self._queue and self._busy < self.problem.server_workers:
+        while self._queue and self._busy < self._workers:
             self._busy += 1
             self._enter(self._queue.popleft(), _SERVED)
-        self._flow(self.up, (_UPLOAD, _STATE_UP))
-        self._flow(self.down, (_STATE_DOWN, _DOWNLOAD))
+        for flow in (self._up, self._down):
+            if flow.has_changed:
+                self._share(flow)
 
-    def _flow(self, link: Link, phases: tuple[int, int]) -> None:
-        senders = [one for one, phase in enumerate(self._phase) if phase in phases]
-        for one, rate in zip(senders, link.rates(senders), strict=True):
+    def _share(self, flow: _Flow) -> None:
+        flow.has_changed = False
+        for one, rate in zip(flow.senders, flow.link.rates(flow.senders), strict=True):
             self._speed[one] = rate
 
     def _enter_next(self, one: int) -> None:
-        phase = self._phase[one]
+        phase, serves = self._phase[one], self._amounts[one][_SERVED] > 0
         if phase == _SERVED:
-            self._busy -= self.amounts[one][_SERVED] > 0
+            self._busy -= serves
         if phase == _BACKWARD:
             self._steps[one] -= 1
             self._enter(one, _FORWARD if self._steps[one] else _STATE_UP)
-        elif phase == _UPLOAD and self.amounts[one][_SERVED] > 0:
+        elif phase == _UPLOAD and serves:
             self._enter(one, _QUEUED)
             self._queue.append(one)
         else:
             self._enter(one, _SERVED if phase == _UPLOAD else phase + 1)
 
     def _enter(self, one: int, phase: int) -> None:
+        before, spent = self._phase[one], self._spent[one]
+        spent[before], self._spent_here[one] = self._spent_here[one], spent[phase]
+        if before in self._flows:
+            self._flows[before].leave(one)
+        if phase in self._flows:
+            self._flows[phase].join(one)
         self._phase[one] = phase
-        self._left[one] = self.amounts[one][phase]
+        self._left[one] = self._amounts[one][phase]
         self._speed[one] = 1.0 if phase in _COMPUTES else 0.0
