@@ -12,7 +12,7 @@ from coordinator.plan import Assignment
 from coordinator.watch import MeasuredTerms, Watch, measured_terms
 from runtime.evolution import evolve
 from runtime.ids import DeviceId
-from runtime.letters import AttemptKey, DeviceReport, RoundOrder, RoundResult, Tensors
+from runtime.letters import AttemptKey, DeviceReport, RoundOrder, RoundResult, Step, Tensors
 from runtime.link_meter import Reading
 from runtime.machine_events import Traffic
 from runtime.rate_history import RateHistory
@@ -142,6 +142,15 @@ class Duty:
     def exchange_s(self) -> float:
         """The median time from a gradient to the next step, 0 before there was any."""
         return median(self.exchanges_s) if self.exchanges_s else 0.0
+
+    def awaits(self, letter: Step, run: str) -> bool:
+        """Tells whether this step is the one to come."""
+        return (
+            self.phase == "training"
+            and (letter.step, letter.micro_batch) == (self.step, self.micro_batch)
+            and (letter.run, letter.attempt) == (run, self.attempt)
+            and not self.assignment.is_whole_model
+        )
 
     def stepped(self, letter_s: float, now: float) -> Duty:
         """Returns the duty when a step has come, which the server now works on.

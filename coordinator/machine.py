@@ -95,7 +95,7 @@ def react(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
 def _taken(state: CoordinatorState, event: MachineEvent, now: float) -> Outcome:
     match event:
         case Received(peer, letter, traffic):
-            return _received(_heard(state, peer, traffic), peer, letter, traffic, now)
+            return _received(state, peer, letter, traffic, now)
         case Finished(task, result):
             return _finished(state, task, result, now)
         case Started():
@@ -173,15 +173,16 @@ def _unprobed(state: CoordinatorState, device: DeviceId, reason: str) -> Outcome
     return surveyed(state, outcome) if outcome else None
 
 
-def _heard(state: CoordinatorState, peer: DeviceId, traffic: Traffic) -> CoordinatorState:
-    duty = state.duties.get(peer) if traffic.link.bytes_per_s else None
-    return state.with_duty(duty.heard(traffic)) if duty else state
-
-
 def _received(
     state: CoordinatorState, peer: DeviceId, letter: Letter, traffic: Traffic, now: float
 ) -> Outcome:
-    duty = state.duties.get(peer)
+    known = state.duties.get(peer)
+    duty = known and known.heard(traffic)
+    # Of all letters most are steps that are awaited; any other step is stale.
+    if duty and isinstance(letter, Step) and duty.awaits(letter, state.run):
+        return _stepped(state, duty, letter, traffic, now)
+    if duty and duty is not known:
+        state = state.with_duty(duty)
     match letter:
         case ProbeReport() if state.survey:
             reported = state.survey.reported(peer, letter, traffic, now)
@@ -192,18 +193,12 @@ def _received(
             return _unprobed(state, peer, reason) or (state, [_stale(peer, letter)])
         case ProgramRequest(digest):
             return state, [Submit(FetchProgram(peer, digest))]
-        case Step() | RoundResult() | Refusal() if (
+        case RoundResult() | Refusal() if (
             duty is None
             or duty.phase != "training"
             or (letter.run, letter.attempt) != (state.run, duty.attempt)
         ):
             return state, [_stale(peer, letter)]
-        case Step() if duty and duty.assignment.is_whole_model:
-            return state, [_stale(peer, letter)]
-        case Step() if duty and (letter.step, letter.micro_batch) == (duty.step, duty.micro_batch):
-            serve = ServeStep(peer, duty.attempt, letter.step, letter.micro_batch, letter.tensors)
-            stepped = duty.stepped(traffic.link.letter_s, now)
-            return state.with_duty(stepped), [Submit(serve)]
         case RoundResult() if duty and duty.has_trained(state.recipe.local_steps):
             if letter.samples != duty.assignment.batch * state.recipe.local_steps:
                 reason = f"{peer} says that it trained {letter.samples} samples"
@@ -215,6 +210,13 @@ def _received(
             return _refused(state, duty, reason, now)
         case _:
             return state, [_stale(peer, letter)]
+
+
+def _stepped(
+    state: CoordinatorState, duty: Duty, letter: Step, traffic: Traffic, now: float
+) -> Outcome:
+    serve = ServeStep(duty.device, duty.attempt, letter.step, letter.micro_batch, letter.tensors)
+    return state.with_duty(duty.stepped(traffic.link.letter_s, now)), [Submit(serve)]
 
 
 def _refused(state: CoordinatorState, duty: Duty, reason: str, now: float) -> Outcome:
