@@ -33,6 +33,7 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _LABEL_DTYPES = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "i4", "i8"))
 
 _LISTS = (list, tuple)
+_SIZES = frozenset({int})
 _MOST_DIMENSIONS = 8
 # Also bounds empty tensors such as (0, 2**62, 2**62), whose strides numpy cannot hold.
 _MOST_ELEMENTS = 2**40
@@ -43,11 +44,10 @@ def _expected_bytes(dtype: object, shape: object) -> int:
         raise WireError(f"tensor type {_shown(dtype)} is none of {', '.join(DTYPES)}")
     if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
         raise WireError(f"tensor shape is not a tuple of at most {_MOST_DIMENSIONS} sizes")
-    elements = 1
-    for size in shape:
-        if type(size) is not int or not 0 <= size <= _MOST_ELEMENTS:
-            raise WireError(f"tensor shape {_shown(shape)} holds something that is not a size")
-        elements *= size
+    are_sizes = _SIZES.issuperset(map(type, shape))
+    if shape and not (are_sizes and 0 <= min(shape) and max(shape) <= _MOST_ELEMENTS):
+        raise WireError(f"tensor shape {_shown(shape)} holds something that is not a size")
+    elements = prod(shape)
     if (elements or prod([size or 1 for size in shape])) > _MOST_ELEMENTS:
         raise WireError(f"tensor shape {_shown(shape)} has more than {_MOST_ELEMENTS} elements")
     return _ITEM_BYTES[dtype] * elements

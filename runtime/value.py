@@ -1,4 +1,4 @@
-"""Classes of what the layers hand each other: values that never change, made for every message."""
+"""Classes of values that never change, for those that are made with every message."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from attrs.validators import ge, optional
 
 from runtime.ids import DeviceId
 from runtime.program import Codec
+from runtime.value import value
 
 
 def _rate(instance: Any, attribute: Attribute[float], value: float) -> None:
@@ -25,7 +26,7 @@ def _rate(instance: Any, attribute: Attribute[float], value: float) -> None:
         raise ValueError(f"{attribute.name} is {value}, which no link carries")
 
 
-@frozen
+@value
 class Option:
     """One way for a device to take part: a cut with its codecs, and what that costs.
 
@@ -88,7 +89,7 @@ class Problem:
     server_memory_bytes: float | None = field(default=None, validator=optional(ge(0)))
 
 
-@frozen
+@value
 class Rates:
     """A device's static shares of the links, in bytes/s. Zero where nothing is sent."""
 
@@ -96,7 +97,7 @@ class Rates:
     down_bytes_per_s: float
 
 
-@frozen
+@value
 class RoundTerms:
     """Where the time of a device's round goes, in seconds, in the order it is spent.
 

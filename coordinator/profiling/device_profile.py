@@ -13,12 +13,13 @@ from coordinator.profiling.tracked import Tracked
 from runtime.evolution import evolve
 from runtime.letters import DeviceReport
 from runtime.link_meter import Reading
+from runtime.value import value
 
 _FORWARD_SHARE = 1 / 3
 """Of a step, for boards that tell only the whole: backward is about twice forward."""
 
 
-@frozen
+@value
 class StepTime:
     """The compute of a local step on the board, before and after the server's part of it."""
 

@@ -10,6 +10,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from runtime.value import value
+
 _TERMS = 3
 _TIE = 1e-9
 _FITS_KEPT = 4096
@@ -24,7 +26,7 @@ class Load:
     activation_bytes: float
 
 
-@frozen
+@value
 class Timed:
     """A load and the seconds that it took."""
 

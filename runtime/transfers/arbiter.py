@@ -62,17 +62,12 @@ class Arbiter:
         Returns None when nobody has anything, or what is next is larger than `room_bytes`; it
         then keeps its turn. `woken` is woken before; where nobody waits, it is asked only once.
         """
-        if woken is not None:
-            if self.ring:
-                self.wake(woken)
-            else:
-                size_bytes = self._cost(woken)
-                if size_bytes is not None and size_bytes <= room_bytes:
-                    self._serve(woken, size_bytes)
-                    return woken, size_bytes
-                if size_bytes is not None:
-                    self._wait(woken, size_bytes)
-                    return None
+        if woken is not None and self.ring:
+            self.wake(woken)
+        elif woken is not None:
+            size_bytes = self._cost(woken)
+            if size_bytes is not None:
+                return self._alone(woken, size_bytes, room_bytes)
         while self.ring:
             end, _, peer = self.ring[0]
             size_bytes = self._cost(peer)
@@ -97,9 +92,14 @@ class Arbiter:
         self._waiting[peer] = weight, size_bytes
         self._total_weight += weight
 
-    def _serve(self, peer: DeviceId, size_bytes: int) -> None:
-        """Counts the turn of a peer that comes while nobody waits."""
-        start = max(self._virtual, self._ends.get(peer, 0.0))
-        more = size_bytes / self._weights.get(peer, 1.0)
-        self._virtual += more
-        self._ends[peer] = start + more
+    def _alone(
+        self, peer: DeviceId, size_bytes: int, room_bytes: float
+    ) -> tuple[DeviceId, int] | None:
+        """Gives a peer its turn while nobody else waits, or lets it wait for room."""
+        if size_bytes > room_bytes:
+            self._wait(peer, size_bytes)
+            return None
+        start, ahead = self._ends.get(peer, 0.0), size_bytes / self._weights.get(peer, 1.0)
+        self._ends[peer] = max(self._virtual, start) + ahead
+        self._virtual += ahead
+        return peer, size_bytes
