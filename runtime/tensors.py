@@ -45,7 +45,7 @@ def _expected_bytes(dtype: object, shape: object) -> int:
     if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
         raise WireError(f"tensor shape is not a tuple of at most {_MOST_DIMENSIONS} sizes")
     are_sizes = _SIZES.issuperset(map(type, shape))
-    if shape and not (are_sizes and 0 <= min(shape) and max(shape) <= _MOST_ELEMENTS):
+    if shape and not (are_sizes and min(shape) >= 0 and max(shape) <= _MOST_ELEMENTS):
         raise WireError(f"tensor shape {_shown(shape)} holds something that is not a size")
     elements = prod(shape)
     if (elements or prod([size or 1 for size in shape])) > _MOST_ELEMENTS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from attrs import define, field
 
 from runtime.ids import DeviceId
+from runtime.transfers.deadlines import Deadlines
+from runtime.transfers.exchange import Exchange
 from runtime.transfers.pacer import BURST_S, Pacer
 
 
@@ -12,6 +14,7 @@ from runtime.transfers.pacer import BURST_S, Pacer
 class Caps:
     """A token bucket for each direction of each peer that has one. Times are in seconds."""
 
+    due: Deadlines
     burst_to_peer_s: float = BURST_S
     """What a bucket saves up for the time that a message waits for the turn of others."""
     peers: set[DeviceId] = field(factory=set)
@@ -45,7 +48,11 @@ class Caps:
         """Returns when more may be sent to `peer`."""
         return self._to_peer[peer].ready_at(now) if peer in self._to_peer else now
 
-    def waits(self, peer: DeviceId, now: float) -> list[float]:
-        """Returns the times to come at which a cap lets `peer` go on."""
-        times = (self.to_us_at(peer, now), self.to_peer_at(peer, now))
-        return [at for at in times if at > now]
+    def hold(self, peer: DeviceId, exchange: Exchange, now: float) -> None:
+        """Sees to it that `peer` is looked at when a cap lets it go on."""
+        if peer in self.peers or exchange.held_until_s is not None:
+            times = (self.to_us_at(peer, now), self.to_peer_at(peer, now))
+            waits_s = [at_s for at_s in times if at_s > now]
+            exchange.held_until_s = min(waits_s, default=None)
+            for wait_s in waits_s:
+                self.due.look(peer, wait_s)

@@ -1,8 +1,8 @@
-"""All transfers of one connection: the arbiter of bandwidth in both directions.
+"""All transfers of one connection, in both directions.
 
-As receiver it hands out credit, out of one budget for the whole connection (a budget per sender
-overflows the broker's queue once there are many). As sender it decides whose chunk goes next
-and keeps what it hands to the transport short. Only chunks, and letters sent ahead, ever wait.
+As receiver it asks for what is offered, out of one budget for the whole connection (`granting`; a
+budget per sender overflows the broker's queue once there are many). As sender it decides whose
+chunk goes next (`sending`). Only chunks, and letters sent ahead, ever wait.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from collections.abc import Container
 
 from attrs import frozen
 
-from runtime.frames import Chunk, Frame, Grant, Offer, Range, Receipt, Session
+from runtime.frames import Chunk, Frame, Grant, Offer, Receipt, Session
 from runtime.ids import DeviceId
-from runtime.transfers.arbiter import Arbiter
 from runtime.transfers.caps import Caps
-from runtime.transfers.credit import Credit
 from runtime.transfers.deadlines import Deadlines
 from runtime.transfers.exchange import Exchange
-from runtime.transfers.inbox import STALL_S, Arrival, Inbox
+from runtime.transfers.granting import Granting
+from runtime.transfers.inbox import Arrival, Inbox
 from runtime.transfers.link_rate import LinkRate, chunk_bytes_at
 from runtime.transfers.outbox import Outbox
 from runtime.transfers.outputs import Confirmed, Deliver, Output, Rejected, Transmit
-from runtime.transfers.pacer import BURST_S, Pacer
-from runtime.transfers.send_window import SendWindow
+from runtime.transfers.pacer import BURST_S
+from runtime.transfers.sending import Sending
 
 _UNTOLD_BURST_S = 0.15
 """Where the rate of the link is not told, a chunk of others lasts an eighth of a second."""
@@ -32,8 +31,6 @@ _RIDE_S = 1.0
 """How long a receipt waits for an offer: well below what its sender waits for it, which is longer
 where we have asked for every byte and will ask again for what does not come."""
 _LONG_RIDE_S = 10.0
-_RANGES_TOLD = 256
-"""In one grant: of the longest, twice as many would still be within the limit of its topic."""
 
 
 @frozen
@@ -61,17 +58,14 @@ class Courier:
         self._due = Deadlines(self._deadline_of)
         self._piece_bytes = chunk_bytes_at(math.inf, limits.uplink_bytes_per_s or math.inf)
         self._up = False
-        self._now = 0.0
-        self._window = SendWindow(limits.uplink_bytes_per_s)
-        self._granting = Arbiter(self._grant_cost)
-        self._credit = Credit(self._granting, limits.budget_bytes, limits.downlink_bytes_per_s)
-        self._sending = Arbiter(self._send_cost)
-        self._caps = Caps(BURST_S if limits.uplink_bytes_per_s else _UNTOLD_BURST_S)
-        self._up_pacer = _pacer(limits.uplink_bytes_per_s)
-        self._paid_bytes = 0
-        """Of chunks on their way to the transport."""
-        self._down_pacer = _pacer(limits.downlink_bytes_per_s)
-        self._pacers = [pacer for pacer in (self._up_pacer, self._down_pacer) if pacer]
+        caps = Caps(self._due, BURST_S if limits.uplink_bytes_per_s else _UNTOLD_BURST_S)
+        self._caps = caps
+        self._granting = Granting(
+            self._sessions, caps, self._due, limits.budget_bytes, limits.downlink_bytes_per_s
+        )
+        self._sending = Sending(self._sessions, caps, limits.uplink_bytes_per_s)
+        pacers = (self._sending.pacer, self._granting.pacer)
+        self._pacers = [pacer for pacer in pacers if pacer]
         self.dropped: dict[str, int] = {}
 
     def open(self, peer: DeviceId, session: Session, now: float) -> list[Output]:
@@ -92,7 +86,7 @@ class Courier:
         exchange = self._sessions.pop(peer, None)
         if exchange is None:
             return []
-        self._credit.forget(exchange.account)
+        self._granting.credit.forget(exchange.account)
         self._count(exchange.inbox.dropped)
         return self._shared(now)
 
@@ -102,7 +96,7 @@ class Courier:
         if exchange is None:
             return []
         exchange.outbox.hurry(now)
-        self._sending.wake(peer)
+        self._sending.wake(peer, now)
         return self._outward(peer, exchange, now)
 
     def knows(self, peer: DeviceId) -> bool:
@@ -111,8 +105,8 @@ class Courier:
 
     def weigh(self, peer: DeviceId, to_us: float, to_peer: float | None = None) -> None:
         """Sets the share of `peer`: of what it sends to us, and (the same unless told) gets."""
-        self._granting.weigh(peer, to_us)
-        self._sending.weigh(peer, to_us if to_peer is None else to_peer)
+        self._granting.arbiter.weigh(peer, to_us)
+        self._sending.arbiter.weigh(peer, to_us if to_peer is None else to_peer)
 
     def cap(self, peer: DeviceId, to_us: float | None, to_peer: float | None) -> None:
         """Sets hard caps on the bytes per second that `peer` sends to us and gets from us.
@@ -135,8 +129,8 @@ class Courier:
     def connected(self, now: float) -> list[Output]:
         """Resumes everything after the transport came up."""
         self._up = True
-        self._window.reset()
-        self._credit.reset()
+        self._sending.window.reset()
+        self._granting.credit.reset()
         for exchange in self._sessions.values():
             exchange.resume()
         return self._pump(tuple(self._sessions), now)
@@ -147,16 +141,12 @@ class Courier:
 
     def flushed(self, size_bytes: int, now: float) -> list[Output]:
         """Counts bytes that the broker has taken."""
-        self._window.taken(size_bytes, now)
-        return self._shared(now) if self._sending.ring or self._granting.ring else []
+        self._sending.window.taken(size_bytes, now)
+        return self._shared(now)
 
     def transmitted(self, size_bytes: int, now: float, *, is_acknowledged: bool = True) -> None:
         """Counts bytes that were handed to the transport."""
-        self._window.handed(size_bytes, now, is_acknowledged=is_acknowledged)
-        if self._up_pacer:
-            paid_bytes = min(size_bytes, self._paid_bytes)
-            self._paid_bytes -= paid_bytes
-            self._up_pacer.spend(size_bytes - paid_bytes, now)
+        self._sending.handed(size_bytes, now, is_acknowledged=is_acknowledged)
 
     def received(self, peer: DeviceId, frame: Frame, now: float) -> list[Output]:
         """Takes a frame that came from `peer`."""
@@ -212,8 +202,8 @@ class Courier:
     def _offered(
         self, peer: DeviceId, exchange: Exchange, offer: Offer, now: float
     ) -> list[Output]:
-        if self._down_pacer and offer.body is not None:
-            self._down_pacer.spend(len(offer.body), now)
+        if offer.body is not None:
+            self._granting.came_unasked(len(offer.body), now)
         outputs: list[Output] = []
         if offer.receipt is not None:
             receipt = Receipt(offer.session, offer.receipt)
@@ -250,48 +240,41 @@ class Courier:
             return []
         return [Confirmed(peer, kind) if refused is None else Rejected(peer, kind, refused)]
 
-    def _offer(self, peer: DeviceId, offer: Offer) -> Transmit:
-        """Sends an offer, with the receipt that waited for it."""
-        owed = self._sessions[peer].pay()
-        return Transmit(peer, offer.carrying(owed.id) if owed else offer)
-
     def _pump(self, peers: tuple[DeviceId, ...], now: float) -> list[Output]:
         """Goes on in both directions with peers for which the time has come."""
         if not self._up:
             return []
-        self._now = now
         outputs: list[Output] = []
         for peer in peers:
             exchange = self._sessions[peer]
-            outputs += [self._offer(peer, offer) for offer in exchange.outbox.offers(now)]
+            outputs += [self._sending.offer(peer, one) for one in exchange.outbox.offers(now)]
             if overdue := exchange.overdue(now):
                 outputs.append(Transmit(peer, overdue))
-            self._credit.settle(peer, exchange.account, exchange.inbox, now)
-            self._granting.wake(peer)
-            self._sending.wake(peer)
+            self._granting.credit.settle(peer, exchange.account, exchange.inbox, now)
+            self._granting.wake(peer, now)
+            self._sending.wake(peer, now)
         outputs += self._shared(now)
         for peer in peers:
             exchange = self._sessions[peer]
             self._look(peer, exchange.deadline())
-            self._hold(peer, exchange)
+            self._caps.hold(peer, exchange, now)
         return outputs
 
     def _inward(self, peer: DeviceId, exchange: Exchange, now: float) -> list[Output]:
         """Goes on with what a peer sends to us."""
-        self._credit.settle(peer, exchange.account, exchange.inbox, now)
+        self._granting.credit.settle(peer, exchange.account, exchange.inbox, now)
         outputs = self._shared(now, sends=peer)
-        self._hold(peer, exchange)
+        self._caps.hold(peer, exchange, now)
         return outputs
 
     def _outward(self, peer: DeviceId, exchange: Exchange, now: float) -> list[Output]:
         """Offers what is to go to a peer; the rest is to be shared out."""
         if not self._up:
             return []
-        self._now = now
         outbox = exchange.outbox
-        outputs: list[Output] = [self._offer(peer, offer) for offer in outbox.offers(now)]
+        outputs: list[Output] = [self._sending.offer(peer, one) for one in outbox.offers(now)]
         self._look(peer, outbox.deadline())
-        self._hold(peer, exchange)
+        self._caps.hold(peer, exchange, now)
         return outputs
 
     def _shared(
@@ -303,99 +286,17 @@ class Courier:
         """
         if not self._up:
             return []
-        self._now = now
         outputs: list[Output] = []
-        if sends is not None or self._granting.ring:
-            outputs += self._grants(sends, now)
-        if gets is not None or self._sending.ring:
-            outputs += self._bulk(gets, now)
+        if sends is not None or self._granting.arbiter.ring:
+            outputs += self._granting.share(sends, now)
+        if gets is not None or self._sending.arbiter.ring:
+            outputs += self._sending.share(gets, now)
         return outputs
-
-    def _grants(self, woken: DeviceId | None, now: float) -> list[Output]:
-        granted: dict[tuple[DeviceId, int], list[Range]] = {}
-        while self._down_pacer is None or self._down_pacer.ready_at(now) <= now:
-            turn = self._granting.next(self._credit.room_bytes, woken)
-            if turn is None:
-                break
-            woken, length = turn
-            exchange = self._sessions[woken]
-            transfer, offset = exchange.inbox.grant(length, now)
-            granted.setdefault((woken, transfer), []).append((offset, length))
-            self._caps.spend_to_us(woken, length, now)
-            self._credit.charge(exchange.account, exchange.inbox, now)
-            self._due.look(woken, now + STALL_S)
-            self._hold(woken, exchange)
-            if self._down_pacer:
-                self._down_pacer.spend(length, now)
-        else:
-            if woken is not None:
-                self._granting.wake(woken)
-        if not granted:
-            return []
-        return [
-            self._grant(peer, transfer, tuple(ranges[first : first + _RANGES_TOLD]))
-            for (peer, transfer), ranges in granted.items()
-            for first in range(0, len(ranges), _RANGES_TOLD)
-        ]
-
-    def _grant(self, peer: DeviceId, transfer: int, ranges: tuple[Range, ...]) -> Transmit:
-        exchange = self._sessions[peer]
-        return Transmit(peer, Grant(exchange.session, transfer, ranges, exchange.inbox.ahead_bytes))
-
-    def _bulk(self, woken: DeviceId | None, now: float) -> list[Output]:
-        outputs: list[Output] = []
-        ahead_bytes = self._window.in_flight_bytes
-        window_bytes = self._window.size_bytes
-        pacer = self._up_pacer
-        while ahead_bytes < window_bytes and (pacer is None or pacer.ready_at(now) <= now):
-            turn = self._sending.next(woken=woken)
-            if turn is None:
-                break
-            woken, size_bytes = turn
-            exchange = self._sessions[woken]
-            ahead_bytes += size_bytes
-            if pacer:
-                pacer.spend(size_bytes, now)
-                self._paid_bytes += size_bytes
-            self._caps.spend_to_peer(woken, size_bytes, now)
-            bulk = exchange.outbox.next_bulk(now)
-            outputs.append(
-                self._offer(woken, bulk) if isinstance(bulk, Offer) else Transmit(woken, bulk)
-            )
-            self._hold(woken, exchange)
-        else:
-            if woken is not None:
-                self._sending.wake(woken)
-        return outputs
-
-    def _grant_cost(self, peer: DeviceId) -> int | None:
-        exchange = self._sessions.get(peer)
-        if exchange is None or not exchange.inbox.wants_more:
-            return None
-        if peer in self._caps.peers and self._caps.to_us_at(peer, self._now) > self._now:
-            return None
-        return exchange.inbox.grant_size(self._credit.part(peer, exchange.account))
-
-    def _send_cost(self, peer: DeviceId) -> int | None:
-        exchange = self._sessions.get(peer)
-        if exchange is None:
-            return None
-        if peer in self._caps.peers and self._caps.to_peer_at(peer, self._now) > self._now:
-            return None
-        return exchange.outbox.bulk_bytes()
 
     def _look(self, peer: DeviceId, at_s: float | None) -> None:
         """Sees to it that a peer is looked at when its time comes, if it has one."""
         if at_s is not None:
             self._due.look(peer, at_s)
-
-    def _hold(self, peer: DeviceId, exchange: Exchange) -> None:
-        """Sees to it that a peer is looked at when a cap lets it go on."""
-        if peer in self._caps.peers or exchange.held_until_s is not None:
-            waits_s = self._caps.waits(peer, self._now)
-            exchange.held_until_s = min(waits_s, default=None)
-            for wait_s in waits_s:
-                self._due.look(peer, wait_s)
 
     def _deadline_of(self, peer: DeviceId) -> float | None:
         exchange = self._sessions.get(peer)
@@ -404,7 +305,3 @@ class Courier:
     def _count(self, reasons: dict[str, int]) -> None:
         for reason, count in reasons.items():
             self.dropped[reason] = self.dropped.get(reason, 0) + count
-
-
-def _pacer(rate: float | None) -> Pacer | None:
-    return None if rate is None else Pacer(rate)

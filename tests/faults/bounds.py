@@ -42,12 +42,12 @@ def _courier(name: str, courier: Courier, peers: int, letter_bytes: int) -> Iter
         yield f"{name} has {len(exchanges)} sessions with {peers} peers"
     if sum(granted_bytes) > max(BUDGET_BYTES, max(granted_bytes, default=0)):
         yield f"{name} has granted {sum(granted_bytes)} bytes out of {BUDGET_BYTES}"
-    reckoned_bytes = courier._credit.granted_bytes
+    reckoned_bytes = courier._granting.credit.granted_bytes
     if courier._up and sum(granted_bytes) != reckoned_bytes:
         yield f"{name} reckons with {reckoned_bytes} bytes, not {sum(granted_bytes)}"
     open_weight = sum(one.account.open_weight for one in exchanges)
-    if abs(open_weight - courier._credit._open_weight) > 1e-6:
-        yield f"{name} divides by {courier._credit._open_weight}, not {open_weight}"
+    if abs(open_weight - courier._granting.credit._open_weight) > 1e-6:
+        yield f"{name} divides by {courier._granting.credit._open_weight}, not {open_weight}"
     if len(courier._due._heap) > 2 * peers + 17:
         yield f"{name} has {len(courier._due._heap)} deadlines"
 

@@ -40,8 +40,8 @@ def test_births_and_pulses_are_under_way_until_they_are_taken(connections: int) 
         sent_bytes = _published_bytes(party.handle(Up(), float(at_s)))
     sent_bytes += _published_bytes(party.handle(Tick(), connections + 2.0))
     assert len(sent_bytes) == connections + 1
-    assert courier._window.in_flight_bytes == sum(sent_bytes)
+    assert courier._sending.window.in_flight_bytes == sum(sent_bytes)
     for size_bytes in sent_bytes:
         party.handle(Flushed(size_bytes), connections + 2.1)
-    assert courier._window.in_flight_bytes == 0
-    assert courier._window._trip.shortest_s == pytest.approx(3.1)
+    assert courier._sending.window.in_flight_bytes == 0
+    assert courier._sending.window._trip.shortest_s == pytest.approx(3.1)

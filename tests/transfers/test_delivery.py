@@ -63,7 +63,7 @@ class TestExactlyOnce:
         line.settle(until_s=4 * 3600.0)
         assert Counter((one.sender, one.body) for one in line.delivered) == expected
         for party in line.parties.values():
-            assert party.courier.held_bytes == party.courier._credit.granted_bytes == 0
+            assert party.courier.held_bytes == party.courier._granting.credit.granted_bytes == 0
 
     def test_thousands_of_small_letters(self) -> None:
         line = Line(weather=Weather(drop=0.05, duplicate=0.05, late_s=0.02))
