@@ -3,10 +3,12 @@
 A simulated fleet exchanges the letters of a small CNN: in each of ten local steps a board sends
 50 KB of int8 activations and gets as much of gradients, and once a round its layer state goes
 both ways. A party is a function of what it is told: on the clock is a twin of the coordinator's,
-which is told the same as the one that takes part, thousands of events at a time. So neither the
-boards' work nor a stopwatch comes between its own. SHA-256 and CRC-32 of payloads, and msgpack's
-copying of messages above 8 KiB, are the data plane: a second twin tells what they take. With a
-planner, boards are measured first, and every round is planned from what was measured.
+which is told the same as the one that takes part, a thousand events and more at a time. So
+neither the boards' work nor a stopwatch comes between its own. SHA-256 and CRC-32 of payloads, and
+msgpack's copying of messages above 8 KiB, are the data plane: another twin tells what they take.
+There are three twins of each kind, told the same one after the other; of what they take for it the
+least counts, since other work on the machine makes nothing faster. With a planner, boards are
+measured first, and every round is planned from what was measured.
 
     python -m benchmarks.control_work [--boards 100 300 1000] [--planner NAME] [--profile]
 """
@@ -22,7 +24,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from itertools import pairwise
+from itertools import count
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,7 +34,7 @@ from unittest.mock import patch
 
 import msgpack
 import numpy as np
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from coordinator.fleet import Device, Fleet
 from coordinator.garbage import look_rarely
@@ -70,28 +72,27 @@ CUT = "block2"
 RUN = "control-work"
 Make = Callable[[], Party[Any]]
 Role = Literal["timed", "weighed", "profiled"]
-_BATCH_BYTES = 64 * 1024 * 1024
-"""Of payloads, for so long events are kept: some thousand at a time."""
+_ROLES: tuple[Role, ...] = ("timed", "weighed") * 3
+_BATCH_BYTES = 16 * 1024 * 1024
+"""Of payloads, for so long events are kept: a thousand and more at a time."""
 
 
-@frozen
+@define
 class Spent:
-    """Until the end of a round, or in one: seconds of processor, and how many events."""
+    """In one round: seconds of processor by batch of events, and how many of these."""
 
-    all_s: float = 0.0
-    payload_s: float = 0.0
+    all_s: list[float] = field(factory=list)
+    payload_s: list[float] = field(factory=list)
     events: int = 0
-
-    def since(self, earlier: Spent) -> Spent:
-        return Spent(
-            self.all_s - earlier.all_s,
-            self.payload_s - earlier.payload_s,
-            self.events - earlier.events,
-        )
 
     @property
     def control_s(self) -> float:
-        return self.all_s - self.payload_s
+        return sum(self.all_s) - sum(self.payload_s)
+
+
+def least(twins: Sequence[Sequence[float]]) -> list[float]:
+    """Returns the least of what twins took, batch by batch."""
+    return [min(batch) for batch in zip(*twins, strict=True)]
 
 
 @define
@@ -126,6 +127,11 @@ class Scales:
         ):
             yield
 
+    def read(self) -> float:
+        """Returns what was added up since it was last read."""
+        payload_s, self.payload_s = self.payload_s, 0.0
+        return payload_s
+
     def _weighing(self, inner: Callable[..., Any]) -> Callable[..., Any]:
         def weighed(data: Any, **options: Any) -> Any:
             began_s = time.thread_time()
@@ -147,28 +153,28 @@ class Twin:
     record: RunRecord
     scales: Scales | None = None
     profile: cProfile.Profile | None = None
-    laps: list[Spent] = field(factory=lambda: [Spent()])
-    """What was spent when each round closed."""
-    _all_s: float = 0.0
-    _events: int = 0
+    rounds: list[Spent] = field(factory=lambda: [Spent()])
 
     def hear(self, told: Sequence[tuple[HostEvent, float]]) -> None:
         """Takes a batch of events."""
         with self.scales.watching() if self.scales else self.profile or nullcontext():
-            self._all_s -= time.thread_time()
+            began_s = time.thread_time()
             for event, now in told:
-                self._events += 1
+                self.rounds[-1].events += 1
                 for effect in self.party.handle(event, now):
                     if isinstance(effect, Record):
-                        self._keep(effect)
-            self._all_s += time.thread_time()
+                        self.record.append(effect.stream, effect.entry)
+                        if effect.stream == "rounds":
+                            began_s = self._note(began_s)
+                            self.rounds.append(Spent())
+            self._note(began_s)
 
-    def _keep(self, effect: Record) -> None:
-        self.record.append(effect.stream, effect.entry)
-        if effect.stream == "rounds":
-            all_s = self._all_s + time.thread_time()
-            payload_s = self.scales.payload_s if self.scales else 0.0
-            self.laps.append(Spent(all_s, payload_s, self._events))
+    def _note(self, began_s: float) -> float:
+        """Notes what was spent since; returns when that was."""
+        now_s = time.thread_time()
+        self.rounds[-1].all_s.append(now_s - began_s)
+        self.rounds[-1].payload_s.append(self.scales.read() if self.scales else 0.0)
+        return now_s
 
 
 def _live(line: Connection, folder: Path, make: Make, role: Role) -> None:
@@ -184,7 +190,7 @@ def _live(line: Connection, folder: Path, make: Make, role: Role) -> None:
     record.close()
     if profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(45)
-    line.send([one.since(before) for before, one in pairwise(twin.laps)])
+    line.send(twin.rounds[:-1])
 
 
 @define
@@ -192,19 +198,19 @@ class Overheard:
     """What the coordinator of a simulation is told, on its way to twins of its."""
 
     folder: Path
-    roles: tuple[Role, ...]
-    _lines: list[Connection] = field(factory=list)
+    roles: Sequence[Role]
+    _lines: list[tuple[Role, Connection]] = field(factory=list)
     _told: list[tuple[HostEvent, float]] = field(factory=list)
     _bytes: int = 0
 
     def meet(self, make: Make) -> None:
         """Starts the twins; none of them works while another or the simulation does."""
         processes = get_context("fork")
-        for role in self.roles:
+        for number, role in zip(count(), self.roles):
             ours, theirs = processes.Pipe()
-            twin = (theirs, self.folder / role, make, role)
+            twin = (theirs, self.folder / f"{role}-{number}", make, role)
             processes.Process(target=_live, args=twin, daemon=True).start()
-            self._lines.append(ours)
+            self._lines.append((role, ours))
 
     def add(self, event: HostEvent, now: float) -> None:
         self._told.append((event, now))
@@ -212,15 +218,15 @@ class Overheard:
         if self._bytes >= _BATCH_BYTES:
             self._pass_on()
 
-    def end(self) -> list[list[Spent]]:
+    def end(self) -> list[tuple[Role, list[Spent]]]:
         """Returns what each round of each twin spent."""
         self._pass_on()
-        for line in self._lines:
+        for _, line in self._lines:
             line.send([])
-        return [line.recv() for line in self._lines]
+        return [(role, line.recv()) for role, line in self._lines]
 
     def _pass_on(self) -> None:
-        for line in self._lines:
+        for _, line in self._lines:
             line.send(self._told)
             line.recv()
         self._told, self._bytes = [], 0
@@ -249,10 +255,8 @@ class OverheardWorld(SimulatedWorld):
         super()._launch(party, name, *rest)
 
 
-def measure(
-    boards: int, planner: str = "fixed", roles: tuple[Role, ...] = ("timed", "weighed")
-) -> list[Spent]:
-    """Returns what each round of a fleet spent: the first twin of all, the last of payloads."""
+def measure(boards: int, planner: str = "fixed", roles: Sequence[Role] = _ROLES) -> list[Spent]:
+    """Returns what each round of a fleet spent."""
     job = evolve(
         JOB,
         job=evolve(JOB.training, rounds=ROUNDS),
@@ -263,9 +267,15 @@ def measure(
         overheard = Overheard(Path(folder), roles)
         _run(job, boards, overheard)
         heard = overheard.end()
+    timed = zip(*(rounds for role, rounds in heard if role != "weighed"), strict=True)
+    weighed = zip(*(rounds for role, rounds in heard if role != "timed"), strict=True)
     return [
-        evolve(one, payload_s=other.payload_s)
-        for one, other in zip(heard[0], heard[-1], strict=True)
+        Spent(
+            least([one.all_s for one in round]),
+            least([one.payload_s for one in of_payload]),
+            round[0].events,
+        )
+        for round, of_payload in zip(timed, weighed, strict=True)
     ]
 
 
@@ -330,8 +340,8 @@ def _tell(boards: int, rounds: Sequence[Spent]) -> float:
     for name, one in (("first", rounds[0]), ("later", later)):
         each_us = one.control_s / (boards * JOB.training.local_steps) * 1e6
         print(
-            f"| {boards:,} | {name} | {one.control_s:.2f} | {each_us:.0f} | {one.payload_s:.2f} | "
-            f"{one.events:,} |",
+            f"| {boards:,} | {name} | {one.control_s:.2f} | {each_us:.0f} | "
+            f"{sum(one.payload_s):.2f} | {one.events:,} |",
             flush=True,
         )
     return later.control_s
