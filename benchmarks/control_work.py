@@ -3,7 +3,7 @@
 A simulated fleet exchanges the letters of a small CNN: in each of ten local steps a board sends
 50 KB of int8 activations and gets as much of gradients, and once a round its layer state goes
 both ways. A party is a function of what it is told: on the clock is a twin of the coordinator's,
-which is told the same as the one that takes part, a thousand events and more at a time. So
+which is told the same as the one that takes part, thousands of events at a time. So
 neither the boards' work nor a stopwatch comes between its own. SHA-256 and CRC-32 of payloads, and
 msgpack's copying of messages above 8 KiB, are the data plane: another twin tells what they take.
 There are three twins of each kind, told the same one after the other; of what they take for it the
@@ -73,8 +73,9 @@ RUN = "control-work"
 Make = Callable[[], Party[Any]]
 Role = Literal["timed", "weighed", "profiled"]
 _ROLES: tuple[Role, ...] = ("timed", "weighed") * 3
-_BATCH_BYTES = 16 * 1024 * 1024
-"""Of payloads, for so long events are kept: a thousand and more at a time."""
+_BATCH_BYTES = 64 * 1024 * 1024
+"""Of payloads, for so long events are kept: some thousand at a time. With fewer, every board would
+be new to the caches in each batch, for another twin has used them meanwhile."""
 
 
 @define
