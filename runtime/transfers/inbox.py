@@ -58,6 +58,23 @@ class Inbox:
     `dropped` counts by reason what was thrown away.
     """
 
+    # A thousand peers are looked at in turn: what lies together is found in one place.
+    __slots__ = (
+        "_declared_bytes",
+        "_done_beyond",
+        "_done_up_to",
+        "_limit_bytes",
+        "_open",
+        "_progress_at",
+        "_session",
+        "_stalls",
+        "_takes_ahead",
+        "dropped",
+        "is_silent",
+        "outstanding_bytes",
+        "rate",
+    )
+
     def __init__(
         self,
         session: Session,

@@ -43,6 +43,16 @@ class LinkRate:
     through at once and then nothing for seconds would be one on paper only.
     """
 
+    __slots__ = (
+        "_arrived_bytes",
+        "_cap_bytes_per_s",
+        "_chunk_bytes",
+        "_sample_s",
+        "_since_s",
+        "bytes_per_s",
+        "window_bytes",
+    )
+
     def __init__(self, cap_bytes_per_s: float | None = None, sample_s: float = _SAMPLE_S) -> None:
         self._sample_s = sample_s
         self.bytes_per_s: float | None = None

@@ -54,6 +54,19 @@ class Outbox:
     A letter kept here is the bounded cache of answers: a peer that lost its copy gets it again.
     """
 
+    __slots__ = (
+        "_ahead_bytes",
+        "_answered",
+        "_large",
+        "_next_id",
+        "_offered",
+        "_piece_bytes",
+        "_retry_at",
+        "_session",
+        "_small",
+        "_unheard",
+    )
+
     def __init__(
         self,
         session: Session,

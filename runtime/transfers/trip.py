@@ -6,6 +6,8 @@ from __future__ import annotations
 class Trip:
     """How long a message takes there, and its answer back, at best."""
 
+    __slots__ = ("_left_at_s", "shortest_s")
+
     def __init__(self) -> None:
         self.shortest_s: float | None = None
         self._left_at_s: float | None = None
