@@ -3,12 +3,12 @@
 A simulated fleet exchanges the letters of a small CNN: in each of ten local steps a board sends
 50 KB of int8 activations and gets as much of gradients, and once a round its layer state goes
 both ways. A party is a function of what it is told: on the clock is a twin of the coordinator's,
-which is told the same as the one that takes part, thousands of events at a time. So
-neither the boards' work nor a stopwatch comes between its own. SHA-256 and CRC-32 of payloads, and
-msgpack's copying of messages above 8 KiB, are the data plane: another twin tells what they take.
-There are three twins of each kind, told the same one after the other; of what they take for it the
-least counts, since other work on the machine makes nothing faster. With a planner, boards are
-measured first, and every round is planned from what was measured.
+which is told the same as the one that takes part, thousands of events at a time. So neither the
+boards' work nor a stopwatch comes between its own. SHA-256 and CRC-32 of payloads, and msgpack's
+copying of messages above 8 KiB, are the data plane: another twin tells what they take. There are
+three twins of each kind, told the same one after the other; of what they take for it the least
+counts, since other work on the machine makes nothing faster. With a planner, boards are measured
+first, and every round is planned from what was measured.
 
     python -m benchmarks.control_work [--boards 100 300 1000] [--planner NAME] [--profile]
 """
@@ -24,7 +24,6 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from itertools import count
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -207,7 +206,7 @@ class Overheard:
     def meet(self, make: Make) -> None:
         """Starts the twins; none of them works while another or the simulation does."""
         processes = get_context("fork")
-        for number, role in zip(count(), self.roles):
+        for number, role in enumerate(self.roles):
             ours, theirs = processes.Pipe()
             twin = (theirs, self.folder / f"{role}-{number}", make, role)
             processes.Process(target=_live, args=twin, daemon=True).start()

@@ -78,7 +78,7 @@ class Credit:
         return Part(window_bytes, window_bytes // math.ceil(window_bytes / at_most_bytes))
 
     def settle(self, peer: DeviceId, account: Account, inbox: Inbox, now: float) -> None:
-        """Counts what was granted to a peer since, what came, and what was given up."""
+        """Counts what is on its way from a peer by now, and whether it has more to send."""
         is_open = inbox.is_open
         if not (is_open or account.granted_bytes or account.open_weight):
             return  # As after most letters, which come whole in their offers.
@@ -89,7 +89,7 @@ class Credit:
             self._open(account, 0.0, 0.0)
 
     def charge(self, account: Account, inbox: Inbox, now: float) -> None:
-        """Counts what was granted to a peer since; what else there was to count is settled."""
+        """Counts what is on its way from a peer by now."""
         outstanding_bytes = inbox.outstanding_bytes
         self.granted_bytes += outstanding_bytes - account.granted_bytes
         account.granted_bytes = outstanding_bytes
