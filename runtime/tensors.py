@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -39,15 +40,17 @@ _MOST_DIMENSIONS = 8
 _MOST_ELEMENTS = 2**40
 
 
-def _expected_bytes(dtype: object, shape: object) -> int:
+@lru_cache(maxsize=2048, typed=True)
+def _bytes_of(dtype: object, *shape: Any) -> int:
+    """Few kinds of tensor come, again and again. By type, since to a cache True is 1."""
     if type(dtype) is not str or dtype not in _ITEM_BYTES:
         raise WireError(f"tensor type {_shown(dtype)} is none of {', '.join(DTYPES)}")
-    if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
-        raise WireError(f"tensor shape is not a tuple of at most {_MOST_DIMENSIONS} sizes")
+    if len(shape) > _MOST_DIMENSIONS:
+        raise WireError(f"tensor shape has more than {_MOST_DIMENSIONS} sizes")
     are_sizes = _SIZES.issuperset(map(type, shape))
     if shape and not (are_sizes and min(shape) >= 0 and max(shape) <= _MOST_ELEMENTS):
         raise WireError(f"tensor shape {_shown(shape)} holds something that is not a size")
-    elements = prod(shape)
+    elements: int = prod(shape)
     if (elements or prod([size or 1 for size in shape])) > _MOST_ELEMENTS:
         raise WireError(f"tensor shape {_shown(shape)} has more than {_MOST_ELEMENTS} elements")
     return _ITEM_BYTES[dtype] * elements
@@ -66,14 +69,20 @@ class PackedTensor:
 
     def __attrs_post_init__(self) -> None:
         # Not validators of the fields: these take twice as long, and four tensors come a step.
-        dtype, data = self.dtype, self.data
-        expected_bytes = _expected_bytes(dtype, self.shape)
+        dtype, shape, data = self.dtype, self.shape, self.data
+        if type(shape) is not tuple:
+            raise WireError(f"tensor shape is {type(shape).__name__}, not a tuple")
+        try:
+            expected_bytes = _bytes_of(dtype, *shape)
+        except TypeError:
+            # A list among them, say: what no cache can hold is no size either.
+            wrong = f"tensor type {_shown(dtype)} or shape {_shown(shape)}"
+            raise WireError(f"{wrong} is made of other things than a name and sizes") from None
         if type(data) is not bytes:
             raise WireError(f"tensor data is {type(data).__name__}, not bytes")
         if len(data) != expected_bytes:
             raise WireError(
-                f"tensor {dtype}{list(self.shape)} needs {expected_bytes} bytes of data, "
-                f"not {len(data)}"
+                f"tensor {dtype}{list(shape)} needs {expected_bytes} bytes of data, not {len(data)}"
             )
         # A bool that is neither 0 nor 1 is undefined behaviour in numpy and onnxruntime.
         if dtype == "bool" and data.strip(b"\0\1"):
