@@ -5,10 +5,10 @@ A simulated fleet exchanges the letters of a small CNN: in each of ten local ste
 both ways. A party is a function of what it is told: on the clock is a twin of the coordinator's,
 which is told the same as the one that takes part, thousands of events at a time. So neither the
 boards' work nor a stopwatch comes between its own. SHA-256 and CRC-32 of payloads, and msgpack's
-copying of messages above 8 KiB, are the data plane: another twin tells what they take. There are
-three twins of each kind, told the same one after the other; of what they take for it the least
-counts, since other work on the machine makes nothing faster. With a planner, boards are measured
-first, and every round is planned from what was measured.
+copying of messages above 8 KiB, are the data plane: other twins tell what they take. There are
+nine twins on the clock and three of the others, told the same one after the other; of what they
+take for it the least counts, since other work on the machine makes nothing faster. With a
+planner, boards are measured first, and every round is planned from what was measured.
 
     python -m benchmarks.control_work [--boards 100 300 1000] [--planner NAME] [--profile]
 """
@@ -71,7 +71,7 @@ CUT = "block2"
 RUN = "control-work"
 Make = Callable[[], Party[Any]]
 Role = Literal["timed", "weighed", "profiled"]
-_ROLES: tuple[Role, ...] = ("timed", "weighed") * 3
+_ROLES: tuple[Role, ...] = ("timed", "timed", "timed", "weighed") * 3
 _BATCH_BYTES = 64 * 1024 * 1024
 """Of payloads, for so long events are kept: some thousand at a time. With fewer, every board would
 be new to the caches in each batch, for another twin has used them meanwhile."""
