@@ -51,12 +51,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
         def begin(module: str, *arguments: str) -> subprocess.Popen[str]:
             log = stack.enter_context((tmp_path / f"{module}.log").open("a+"))
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [sys.executable, "-m", module, *arguments, "--exit-with-parent"],
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE if module == "coordinator.main" else log,
                 text=True,
             )
-            stack.callback(process.wait)
+            stack.enter_context(process)
             stack.callback(process.kill)
             return process
 

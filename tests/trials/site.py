@@ -30,6 +30,7 @@ from tests.rehearsals import family
 from tests.trials.witness import PATIENCE_S, Witness
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_WITH_TEST = ("--exit-with-parent",)
 _POLL_S = 0.05
 
 
@@ -41,6 +42,8 @@ def digest(run: Path) -> str:
 @define
 class Site:
     """The processes of one run of the job in `folder`, nobody's children but the test's.
+
+    They end with it, even where it is killed and can tell nobody.
 
     `ways` are brokers' URLs of devices that do not go straight to `broker`; `words` come in front
     of a device's command, `options` behind the coordinator's. Leaving the context
@@ -86,7 +89,7 @@ class Site:
         with (self.folder / f"{self.name}-{party}.log").open("ab") as log:
             self._running[party] = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **_ONE_THREAD},
@@ -98,9 +101,8 @@ class Site:
         if party == BROKER:
             self.broker.kill()
         else:
-            process = self._running.pop(party)
-            process.kill()
-            process.wait()
+            with self._running.pop(party) as process:
+                process.kill()
 
     def leave(self, party: str) -> None:
         """Asks it to end, and waits until it has."""
@@ -171,12 +173,13 @@ class Site:
         self.broker.stop()
 
     def _await_end(self, party: str, patience_s: float) -> None:
-        code = self._running.pop(party).wait(patience_s)
+        with self._running.pop(party) as process:
+            code = process.wait(patience_s)
         assert code == Exit.OK, f"{party} ended with {code}: {self.log(party)}"
 
     def _coordinator(self) -> list[str]:
         command = [sys.executable, "-P", "-m", "coordinator.main", "coordinator"]
-        command += [str(self.folder / "job.toml"), "--broker", self.broker.url]
+        command += [str(self.folder / "job.toml"), "--broker", self.broker.url, *_WITH_TEST]
         # One that was killed before it put anything on record begins anew.
         goes_on = any(self.run.glob("*.jsonl"))
         return [*command, "--resume" if goes_on else "--run-dir", str(self.run), *self.options]
@@ -194,4 +197,4 @@ class Site:
             )
             write_private(path, text)
         command = [sys.executable, "-P", "-m", "device_agent.main", "--config", str(path)]
-        return [*self.words.get(device, ()), *command]
+        return [*self.words.get(device, ()), *command, *_WITH_TEST]
