@@ -42,7 +42,10 @@ _MOST_ELEMENTS = 2**40
 
 @lru_cache(maxsize=2048, typed=True)
 def _bytes_of(dtype: object, *shape: Any) -> int:
-    """Few kinds of tensor come, again and again. By type, since to a cache True is 1."""
+    """Returns how many bytes such a tensor has: few kinds come, again and again.
+
+    Remembered by type as well, since to a cache True is 1.
+    """
     if type(dtype) is not str or dtype not in _ITEM_BYTES:
         raise WireError(f"tensor type {_shown(dtype)} is none of {', '.join(DTYPES)}")
     if len(shape) > _MOST_DIMENSIONS:
