@@ -59,12 +59,14 @@ def memory_shortage(admitted: Admitted, planner: str) -> Infeasible:
     memory = np.where(tables.legal, tables.memory_bytes, np.inf).min(axis=1)
     limit = float(tables.limits[MEMORY])
     fitting = sum(1 for total in accumulate(sorted(memory)) if total <= limit)
+    more = f"give the server {memory.sum() / MB:.1f} MB"
+    with_fewer = f"{more}, allow deeper cuts, or train with {fitting} of the devices"
+    remedy = with_fewer if fitting else f"{more}, or allow deeper cuts"
     return Infeasible(
         planner,
         f"the replicas of {len(memory)} devices take at least {memory.sum() / MB:.1f} MB and the "
         f"server has {limit / MB:.1f} MB",
-        f"give the server {memory.sum() / MB:.1f} MB, allow deeper cuts, or train with "
-        f"{fitting} of the devices",
+        remedy,
         admitted.left_out,
     )
 
